@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef EXPORTER_FILE_H
+#define EXPORTER_FILE_H
+
+#include <stddef.h>
+
+/*
+ * Writes a file as a whole: a temporary file beside `path`, then rename, so that no reader
+ * ever sees half of it. A file size limit of the host is met with -EFBIG, never with
+ * SIGXFSZ.
+ *
+ * Returns  0, or -errno; then `path` is as it was and the temporary file is gone
+ * Calls    any thread; errno kept
+ * Source   setrlimit(2), RLIMIT_FSIZE
+ */
+int prom_file_write(const char *path, const char *bytes, size_t size_bytes);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+#include "preload/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "preload/block.h"
+#include "preload/messages.h"
+#include "preload/real.h"
+#include "preload/segment.h"
+#include "preload/start.h"
+#include "preload/text.h"
+
+enum {
+	STACK_BYTES = 64 << 10,
+	STACK_BYTES_MAX = 8
+			<< 20, /* hosts with large static TLS: it lies on the stack too */
+	TICK_NS = 1000000000,
+	CLOSE_MAX = 65536, /* descriptors closed by hand where close_range is missing */
+};
+
+struct own_thread {
+	pthread_t thread;
+	char *stack; /* mapped; NULL = no thread */
+	size_t stack_bytes;
+	void *(*body)(void *arg);
+};
+
+static const struct shim_keeper_tasks *keeper_tasks;
+static uint64_t slow_interval;
+
+static struct own_thread keeper, server;
+
+/* 1 while a keeper exists or is being made. Writer: who starts or stops, by CAS. */
+static _Atomic uint32_t running;
+
+/* Futex: the host stores 1 and wakes, the keeper waits. Relaxed: the join orders the rest. */
+static _Atomic uint32_t stop_wanted;
+
+/* The tid that left as the last one; 0 = none. Relaxed: a lone number. */
+static _Atomic uint32_t left_by;
+
+static uint64_t now_ns(void) {
+	struct timespec now = { 0, 0 };
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+void shim_keeper_init(const struct shim_keeper_tasks *tasks, uint64_t slow_interval_ns) {
+	keeper_tasks = tasks;
+	slow_interval = slow_interval_ns;
+}
+
+static void report(const char *what, int error, const char *consequence) {
+	char line[SHIM_MESSAGE_BYTES];
+	struct shim_text text;
+	shim_text_init(&text, line, sizeof(line));
+	shim_text_put(&text, what);
+	shim_text_put(&text, ": ");
+	shim_text_errno(&text, error);
+	shim_text_put(&text, ". ");
+	shim_text_put(&text, consequence);
+	shim_message(SHIM_WARNING, line);
+}
+
+/* Tells readers which tids are ours. Relaxed: lone numbers. */
+static void announce(uint32_t tid) {
+	for (unsigned i = 0; i < SHIM_TID_MAX; i++) {
+		uint32_t none = 0;
+		if (atomic_compare_exchange_strong_explicit(&shim_segment->own_tids[i],
+				    &none, tid, memory_order_relaxed,
+				    memory_order_relaxed)) {
+			return;
+		}
+	}
+}
+
+static void renounce(uint32_t tid) {
+	struct timespec used = { 0, 0 };
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	atomic_fetch_add_explicit(&shim_segment->exporter_cpu_ns,
+			(uint64_t)used.tv_sec * 1000000000U + (uint64_t)used.tv_nsec,
+			memory_order_relaxed);
+	for (unsigned i = 0; i < SHIM_TID_MAX; i++) {
+		uint32_t mine = tid;
+		atomic_compare_exchange_strong_explicit(&shim_segment->own_tids[i], &mine,
+				0, memory_order_relaxed, memory_order_relaxed);
+	}
+}
+
+/* Maps a stack of our own: glibc's cache of stacks belongs to the host. */
+static int create_on(struct own_thread *own, size_t bytes) {
+	size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+	char *stack = mmap(NULL, bytes + guard, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	if (stack == MAP_FAILED) {
+		return errno;
+	}
+	pthread_attr_t attr;
+	int r = mprotect(stack + guard, bytes, PROT_READ | PROT_WRITE) != 0 ? errno : 0;
+	if (r == 0) {
+		r = shim_libc.pthread_attr_init(&attr);
+	}
+	if (r == 0) {
+		r = shim_libc.pthread_attr_setstack(&attr, stack + guard, bytes);
+		if (r == 0) {
+			r = shim_real.pthread_create(&own->thread, &attr, own->body,
+					NULL);
+		}
+		shim_libc.pthread_attr_destroy(&attr);
+	}
+	if (r != 0) {
+		munmap(stack, bytes + guard);
+		return r;
+	}
+	own->stack = stack;
+	own->stack_bytes = bytes + guard;
+	return 0;
+}
+
+/* All signals blocked from the first instruction; glibc keeps its own two (setuid) open. */
+static int create(struct own_thread *own) {
+	if (shim_libc.pthread_attr_init == NULL ||
+			shim_libc.pthread_attr_setstack == NULL ||
+			shim_libc.pthread_attr_destroy == NULL ||
+			shim_libc.pthread_join == NULL) {
+		return ENOSYS;
+	}
+	sigset_t all, before;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	shim_tls.muted++;
+	int r = EINVAL;
+	for (size_t bytes = STACK_BYTES; r == EINVAL && bytes <= STACK_BYTES_MAX;
+			bytes *= 2) {
+		r = create_on(own, bytes);
+	}
+	shim_tls.muted--;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
+static void bury(struct own_thread *own) {
+	munmap(own->stack, own->stack_bytes);
+	own->stack = NULL;
+}
+
+/*
+ * Leaves the host's descriptor table. Before Linux 5.9 the copy is emptied by hand.
+ *
+ * Returns  0, or the errno: then nothing may be opened
+ */
+static int make_table_private(void) {
+	enum { UNSHARE = 2 }; /* CLOSE_RANGE_UNSHARE of linux/close_range.h */
+	if (syscall(SYS_close_range, 0, ~0U, UNSHARE) != 0) {
+		if (syscall(SYS_unshare, CLONE_FILES) != 0) {
+			return errno;
+		}
+		struct rlimit limit = { 0, 0 };
+		getrlimit(RLIMIT_NOFILE, &limit);
+		int end = limit.rlim_cur < CLOSE_MAX ? (int)limit.rlim_cur : CLOSE_MAX;
+		for (int fd = 0; fd < end; fd++) {
+			close(fd);
+		}
+	}
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return null != 0 || dup(0) != 1 || dup(0) != 2 ? EMFILE : 0;
+}
+
+static void *serve(void *arg) {
+	shim_tls.muted = 1;
+	prctl(PR_SET_NAME, "promshim-server");
+	uint32_t tid = (uint32_t)syscall(SYS_gettid);
+	announce(tid);
+	keeper_tasks->serve();
+	renounce(tid);
+	return arg;
+}
+
+/* Waits until `until_ns` or until the host wants us to stop; Returns true for the latter. */
+static bool wait_until(uint64_t until_ns) {
+	for (;;) {
+		uint64_t now = now_ns();
+		/* relaxed: a lone flag */
+		if (atomic_load_explicit(&stop_wanted, memory_order_relaxed) != 0) {
+			return true;
+		}
+		if (now >= until_ns) {
+			return false;
+		}
+		uint64_t left = until_ns - now;
+		struct timespec timeout = { (time_t)(left / TICK_NS),
+			(long)(left % TICK_NS) };
+		syscall(SYS_futex, &stop_wanted, FUTEX_WAIT_PRIVATE, 0, &timeout, NULL,
+				0);
+	}
+}
+
+/* Opens the port and starts the server once that works. */
+static void try_to_serve(void) {
+	if (server.stack != NULL || !keeper_tasks->listen()) {
+		return;
+	}
+	int r = create(&server);
+	if (r != 0) {
+		report("the server's thread cannot be started", r,
+				"Counting goes on, nothing is served. Raise the limit of threads.");
+	}
+}
+
+static void tick_until_stopped(bool can_serve) {
+	uint64_t next_slow = 0;
+	uint64_t next = now_ns();
+	do {
+		/* first the port: what follows may hang in the host's allocator */
+		if (can_serve) {
+			try_to_serve();
+		}
+		keeper_tasks->tick();
+		if (now_ns() >= next_slow) {
+			keeper_tasks->slow_tick();
+			next_slow = now_ns() + slow_interval;
+		}
+		next += TICK_NS;
+		if (next < now_ns()) {
+			next = now_ns() + TICK_NS; /* the host was stopped meanwhile */
+		}
+	} while (!wait_until(next));
+}
+
+static void *keep(void *arg) {
+	shim_tls.muted = 1;
+	prctl(PR_SET_NAME, "promshim-keeper");
+	uint32_t tid = (uint32_t)syscall(SYS_gettid);
+	announce(tid);
+	int r = make_table_private();
+	if (r == 0) {
+		tick_until_stopped(keeper_tasks->open());
+		if (server.stack != NULL) {
+			keeper_tasks->silence();
+			shim_libc.pthread_join(server.thread, NULL);
+			bury(&server);
+		}
+		keeper_tasks->close();
+	} else {
+		report("no descriptor table of our own", r,
+				"Counting goes on, nothing is served. PROMSHIM_TEXTFILE still works.");
+	}
+	renounce(tid);
+	return arg;
+}
+
+void shim_keeper_start(void) {
+	uint32_t none = 0;
+	/* acquire: pairs with the release of who stopped the last one */
+	if (keeper_tasks == NULL ||
+			!atomic_compare_exchange_strong_explicit(&running, &none, 1,
+					memory_order_acquire, memory_order_relaxed)) {
+		return;
+	}
+	/* relaxed: pthread_create orders it */
+	atomic_store_explicit(&stop_wanted, 0, memory_order_relaxed);
+	keeper.body = keep;
+	server.body = serve;
+	int r = create(&keeper);
+	if (r != 0) {
+		report("our thread cannot be started", r,
+				"Counting goes on, nothing is served. Raise the limit of threads.");
+		atomic_store_explicit(&running, 0, memory_order_release);
+	}
+}
+
+/* Joins within the deadline; glibc has the timed join since 2.3.3. */
+static bool join(unsigned deadline_ms) {
+	struct timespec at = { 0, 0 };
+	if (shim_libc.pthread_timedjoin_np == NULL) {
+		return false;
+	}
+	clock_gettime(CLOCK_REALTIME, &at);
+	uint64_t ns = (uint64_t)at.tv_nsec + deadline_ms * 1000000ULL;
+	at.tv_sec += (time_t)(ns / TICK_NS);
+	at.tv_nsec = (long)(ns % TICK_NS);
+	return shim_libc.pthread_timedjoin_np(keeper.thread, NULL, &at) == 0;
+}
+
+bool shim_keeper_stop(unsigned deadline_ms) {
+	/* acquire: pairs with the release below, of another host thread */
+	if (atomic_load_explicit(&running, memory_order_acquire) == 0) {
+		return true;
+	}
+	atomic_store_explicit(&stop_wanted, 1, memory_order_relaxed);
+	syscall(SYS_futex, &stop_wanted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	shim_tls.muted++;
+	bool gone = join(deadline_ms);
+	shim_tls.muted--;
+	if (gone) {
+		bury(&keeper);
+		atomic_store_explicit(&running, 0, memory_order_release);
+	}
+	return gone;
+}
+
+void shim_keeper_leave(void) {
+	enum { DEADLINE_MS = 1000 };
+	/* relaxed: lone numbers */
+	if (atomic_load_explicit(&running, memory_order_relaxed) == 0) {
+		return;
+	}
+	atomic_store_explicit(&left_by, (uint32_t)syscall(SYS_gettid),
+			memory_order_relaxed);
+	if (shim_keeper_stop(DEADLINE_MS)) {
+		shim_start_wait(true);
+		shim_block_wake_all();
+	}
+}
+
+bool shim_keeper_is_left_by_me(void) {
+	uint32_t tid = atomic_load_explicit(&left_by, memory_order_relaxed);
+	return tid != 0 && tid == (uint32_t)syscall(SYS_gettid);
+}
+
+void shim_keeper_fork(void) {
+	/* relaxed: the one thread there is. Stacks of the parent's threads stay mapped. */
+	atomic_store_explicit(&running, 0, memory_order_relaxed);
+	atomic_store_explicit(&stop_wanted, 0, memory_order_relaxed);
+	atomic_store_explicit(&left_by, 0, memory_order_relaxed);
+	memset(&keeper, 0, sizeof(keeper));
+	memset(&server, 0, sizeof(server));
+}

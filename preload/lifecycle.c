@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The wiring: what happens when the host loads us, forks and exits, and the one place
+ * where hooks and exporter meet.
+ */
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "exporter/exporter.h"
+#include "preload/allocator_glibc.h"
+#include "preload/block.h"
+#include "preload/identity.h"
+#include "preload/keeper.h"
+#include "preload/messages.h"
+#include "preload/real.h"
+#include "preload/segment.h"
+#include "preload/settings.h"
+#include "preload/start.h"
+
+static struct shim_settings settings;
+static char port_file[SHIM_PATH_BYTES]; /* expanded for this process */
+static struct prom_exporter *exporter; /* the keeper's; NULL when there is none */
+static bool own_malloc_was_looked_for;
+
+static struct prom_exporter *make_exporter(void) {
+	(void)shim_settings_expand(settings.port_file, getpid(), shim_segment->program,
+			port_file, sizeof(port_file));
+	struct prom_exporter_config config = {
+		.segment = shim_segment,
+		.segment_bytes = shim_segment->reserved_bytes,
+		.address = settings.address,
+		.port = settings.port,
+		.socket_path = settings.socket,
+		.port_file = port_file,
+		.collectors = settings.collectors,
+		.mode = settings.mode == SHIM_MODE_SERVE ? "serve" : "count",
+		.max_requests = settings.max_requests,
+		.timeout_ns = settings.timeout_ns,
+		.report = shim_message,
+	};
+	return prom_exporter_create(&config);
+}
+
+static bool task_open(void) {
+	exporter = make_exporter();
+	return exporter != NULL;
+}
+
+static bool task_listen(void) {
+	return prom_exporter_listen(exporter) == 0;
+}
+
+static void task_serve(void) {
+	prom_exporter_run(exporter);
+}
+
+static void task_silence(void) {
+	prom_exporter_stop(exporter);
+}
+
+static void task_tick(void) {
+	if (exporter != NULL) {
+		prom_exporter_publish(exporter);
+	}
+}
+
+/*
+ * An allocator linked into the executable without being exported cannot be seen by asking
+ * the loader; its symbol table tells.
+ */
+static void look_for_own_malloc(void) {
+	if (own_malloc_was_looked_for) {
+		return;
+	}
+	own_malloc_was_looked_for = true;
+	if (prom_exporter_has_own_malloc("/proc/self/exe") == 1) {
+		/* relaxed: lone bits */
+		atomic_fetch_and_explicit(&shim_segment->hooks_active,
+				~(1U << SHIM_HOOK_MALLOC), memory_order_relaxed);
+		shim_message(SHIM_WARNING,
+				"malloc is inside the executable: its allocations bypass the hooks. "
+				"Threads and process metrics work. "
+				"promshim_hooks_active{hook=\"malloc\"} is 0.");
+	}
+}
+
+static void task_slow_tick(void) {
+	if (exporter != NULL) {
+		prom_exporter_publish_slow(exporter);
+	}
+	look_for_own_malloc();
+	shim_block_sweep();
+	/* last: it may hang where the host hangs in its allocator */
+	shim_allocator_glibc_take(&shim_segment->allocator_stats);
+}
+
+static void task_close(void) {
+	prom_exporter_destroy(exporter);
+	exporter = NULL;
+}
+
+static const struct shim_keeper_tasks tasks = {
+	.open = task_open,
+	.listen = task_listen,
+	.serve = task_serve,
+	.silence = task_silence,
+	.tick = task_tick,
+	.slow_tick = task_slow_tick,
+	.close = task_close,
+};
+
+static void after_fork_in_child(void) {
+	/* On kernels that cannot wipe, the page still says "alive". */
+	if (shim_process != NULL) {
+		/* relaxed: the one thread there is */
+		atomic_store_explicit(&shim_process->alive, 0, memory_order_relaxed);
+		if (shim_tls.current != NULL) {
+			shim_tls.current->block = NULL;
+			shim_tls.current->home = NULL;
+		}
+	}
+	exporter = NULL;
+	shim_start_child();
+}
+
+static void tell_hooks(void) {
+	uint32_t known = 0;
+	uint32_t active = shim_real_active(&known);
+	/* relaxed: readers wait for `state` */
+	atomic_store_explicit(&shim_segment->hooks_active, active, memory_order_relaxed);
+	atomic_store_explicit(&shim_segment->hooks_known, known, memory_order_relaxed);
+}
+
+/* Fills the segment's identity and lets readers in. */
+static void identify(int argc, char **argv) {
+	struct shim_segment *segment = shim_segment;
+	shim_identity_executable(segment->executable, sizeof(segment->executable));
+	if (settings.program[0] != '\0') {
+		memcpy(segment->program, settings.program, sizeof(segment->program));
+	} else {
+		shim_identity_program(segment->executable, argc, argv, segment->program,
+				sizeof(segment->program));
+	}
+	segment->pid_namespace = shim_identity_pid_namespace();
+	segment->mode = settings.mode;
+	strncpy(segment->version, PROMSHIM_VERSION, sizeof(segment->version) - 1);
+	shim_settings_print(&settings, segment->settings, sizeof(segment->settings));
+	tell_hooks();
+	/* relaxed: readers wait for `state` */
+	atomic_store_explicit(&segment->invalid_settings, settings.invalid,
+			memory_order_relaxed);
+	/* release: the identity is whole */
+	atomic_store_explicit(&segment->state, SHIM_STATE_COUNTING, memory_order_release);
+}
+
+/*
+ * A setuid program that loads us all the same (/etc/ld.so.preload) must not be steered by
+ * its caller's environment, nor open a port.
+ */
+static void read_settings(char **environment) {
+	bool is_secure = getauxval(AT_SECURE) != 0;
+	shim_settings_read(&settings, is_secure ? NULL : environment, shim_message);
+	if (is_secure) {
+		settings.mode = SHIM_MODE_OFF;
+	}
+}
+
+__attribute__((constructor)) static void load(int argc, char **argv, char **environment) {
+	read_settings(environment);
+	if (settings.mode == SHIM_MODE_OFF || !shim_start_counting()) {
+		shim_start_turn_off();
+		return;
+	}
+	identify(argc, argv);
+	if (!shim_settings_selects(&settings, shim_segment->program)) {
+		shim_start_turn_off();
+		return;
+	}
+	shim_messages_init(shim_segment, settings.log);
+	if (shim_tls.current == NULL) {
+		(void)shim_block_attach(); /* arms main's TSD slot: it may leave by pthread_exit */
+	}
+	pthread_atfork(NULL, NULL, after_fork_in_child);
+	shim_keeper_init(&tasks, settings.slow_interval_ns);
+	shim_start_when_last(shim_keeper_leave);
+	if (settings.mode == SHIM_MODE_SERVE) {
+		shim_keeper_start();
+	}
+}
+
+/*
+ * Runs after most destructors of the host: we were loaded first. Only the text file makes
+ * us wait for our threads, and that not for ever.
+ */
+__attribute__((destructor)) static void unload(void) {
+	enum { DEADLINE_MS = 1000 };
+	if (!shim_start_is_counting() || shim_segment == NULL) {
+		return;
+	}
+	if (settings.textfile[0] != '\0' && shim_keeper_stop(DEADLINE_MS)) {
+		char path[SHIM_PATH_BYTES];
+		shim_allocator_glibc_take(&shim_segment->allocator_stats);
+		struct prom_exporter *last = make_exporter();
+		if (last != NULL &&
+				shim_settings_expand(settings.textfile, getpid(),
+						shim_segment->program, path,
+						sizeof(path)) == 0) {
+			prom_exporter_publish_slow(last);
+			prom_exporter_publish(last);
+			(void)prom_exporter_write_textfile(last, path);
+		}
+		prom_exporter_destroy(last);
+	}
+	/* relaxed: a lone state */
+	atomic_store_explicit(&shim_segment->state, SHIM_STATE_ENDED,
+			memory_order_relaxed);
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+#include "preload/real.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "preload/control.h"
+
+/*
+ * dlsym is in libc.so.6 since 2.34 and in libdl.so.2 before. The old version name is in both;
+ * weak, so that a program without libdl on an older libc gets NULL here and not a loader's
+ * error. There the two __libc_ functions, which libc itself had for that, find it.
+ */
+#if defined(__x86_64__)
+__asm__(".symver dlsym,dlsym@GLIBC_2.2.5");
+#elif defined(__aarch64__)
+__asm__(".symver dlsym,dlsym@GLIBC_2.17");
+#endif
+extern __typeof__(dlsym) dlsym __attribute__((weak));
+extern void *__libc_dlopen_mode(const char *name, int mode) __attribute__((
+		weak)); // NOLINT(bugprone-reserved-identifier): libc's own name
+extern void *__libc_dlsym(void *handle, const char *name) __attribute__((
+		weak)); // NOLINT(bugprone-reserved-identifier): libc's own name
+
+typedef void *(*find_fn)(void *handle, const char *name);
+
+static struct {
+	find_fn find; /* dlsym */
+	int (*address)(const void *p, Dl_info *out);
+	void *(*open)(const char *name, int mode);
+	char *(*error)(void);
+} loader;
+
+struct shim_libc shim_libc;
+
+/* Set once the table is whole. Release: pairs with the acquire in shim_real_resolve. */
+static _Atomic int resolved;
+
+/* A void function returns the call of a void function here, which C17 leaves to taste. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+
+/* What stands in for a function that nobody behind us has. */
+#define ABSENT(group, result, name, parameters, arguments) \
+	static result absent_##name parameters {           \
+		errno = ENOSYS;                            \
+		return (result)0;                          \
+	}
+#define FALLBACK_MALLOC ABSENT
+#define FALLBACK_THREAD ABSENT
+/*
+ * Without a C++ runtime behind us nobody can throw: a failing new yields NULL. It is our own
+ * hooks that are called, so blocks are counted.
+ */
+#define FALLBACK_NEW(group, result, name, parameters, arguments) \
+	static result absent_##name parameters {                 \
+		return malloc(size);                             \
+	}
+#define FALLBACK_NEW_ALIGNED(group, result, name, parameters, arguments) \
+	static result absent_##name parameters {                         \
+		return aligned_alloc(alignment, size);                   \
+	}
+#define FALLBACK_DELETE(group, result, name, parameters, arguments) \
+	static result absent_##name parameters {                    \
+		free(p);                                            \
+	}
+#define SHIM_HOOK(group, result, name, parameters, arguments) \
+	FALLBACK_##group(group, result, name, parameters, arguments)
+#include "preload/hooks.def"
+
+static void resolve_operators(void);
+
+#define RESOLVE_MALLOC      shim_real_resolve
+#define RESOLVE_THREAD      shim_real_resolve
+#define RESOLVE_NEW         resolve_operators
+#define RESOLVE_NEW_ALIGNED resolve_operators
+#define RESOLVE_DELETE      resolve_operators
+#define SHIM_HOOK(group, result, name, parameters, arguments) \
+	static result resolve_##name parameters {             \
+		RESOLVE_##group();                            \
+		return shim_real.name arguments;              \
+	}
+#include "preload/hooks.def"
+#pragma GCC diagnostic pop
+
+struct shim_real shim_real = {
+#define SHIM_HOOK(group, result, name, parameters, arguments) .name = resolve_##name,
+#include "preload/hooks.def"
+};
+
+static void find_loader(void) {
+	loader.find = dlsym;
+	if (loader.find == NULL && __libc_dlopen_mode != NULL && __libc_dlsym != NULL) {
+		/* the high bit is glibc's __RTLD_DLOPEN, which the function wants */
+		void *libdl = __libc_dlopen_mode("libdl.so.2",
+				(int)(RTLD_NOW | 0x80000000U));
+		if (libdl != NULL) {
+			void *found = __libc_dlsym(libdl, "dlsym");
+			memcpy(&loader.find, &found, sizeof(found));
+		}
+	}
+	if (loader.find == NULL) {
+		return;
+	}
+	void *found = loader.find(RTLD_DEFAULT, "dladdr");
+	memcpy(&loader.address, &found, sizeof(found));
+	found = loader.find(RTLD_DEFAULT, "dlopen");
+	memcpy(&loader.open, &found, sizeof(found));
+	found = loader.find(RTLD_DEFAULT, "dlerror");
+	memcpy(&loader.error, &found, sizeof(found));
+}
+
+/* Leaves no error text of ours behind for a host that asks dlerror without need. */
+static void forget_errors(void) {
+	if (loader.error != NULL) {
+		(void)loader.error();
+	}
+}
+
+static void *next(const char *name) {
+	return loader.find != NULL ? loader.find(RTLD_NEXT, name) : NULL;
+}
+
+static void resolve_libc(void) {
+	static const struct {
+		const char *name;
+		size_t offset;
+	} functions[] = {
+		{ "pthread_key_create", offsetof(struct shim_libc, pthread_key_create) },
+		{ "pthread_setspecific",
+				offsetof(struct shim_libc, pthread_setspecific) },
+		{ "pthread_join", offsetof(struct shim_libc, pthread_join) },
+		{ "pthread_timedjoin_np",
+				offsetof(struct shim_libc, pthread_timedjoin_np) },
+		{ "pthread_attr_init", offsetof(struct shim_libc, pthread_attr_init) },
+		{ "pthread_attr_destroy",
+				offsetof(struct shim_libc, pthread_attr_destroy) },
+		{ "pthread_attr_setstack",
+				offsetof(struct shim_libc, pthread_attr_setstack) },
+		{ "pthread_attr_getstacksize",
+				offsetof(struct shim_libc, pthread_attr_getstacksize) },
+		{ "mallinfo2", offsetof(struct shim_libc, mallinfo2) },
+		{ "gnu_get_libc_version",
+				offsetof(struct shim_libc, gnu_get_libc_version) },
+	};
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+		void *found = next(functions[i].name);
+		memcpy((char *)&shim_libc + functions[i].offset, &found, sizeof(found));
+	}
+}
+
+void shim_real_resolve(void) {
+	/* acquire: pairs with the release below; the table is whole */
+	if (atomic_load_explicit(&resolved, memory_order_acquire)) {
+		return;
+	}
+	int saved = errno;
+	shim_tls.muted++;
+	find_loader();
+	/* free and realloc first: what is found is called at once by other threads */
+#define RESOLVE_NOW(name)                                               \
+	do {                                                            \
+		void *found = next(#name);                              \
+		if (found != NULL) {                                    \
+			memcpy(&shim_real.name, &found, sizeof(found)); \
+		} else {                                                \
+			shim_real.name = absent_##name;                 \
+		}                                                       \
+	} while (0);
+#define RESOLVE_GROUP_MALLOC(name) RESOLVE_NOW(name)
+#define RESOLVE_GROUP_THREAD(name) RESOLVE_NOW(name)
+#define RESOLVE_GROUP_NEW(name)
+#define RESOLVE_GROUP_NEW_ALIGNED(name)
+#define RESOLVE_GROUP_DELETE(name)
+#define SHIM_HOOK(group, result, name, parameters, arguments) RESOLVE_GROUP_##group(name)
+#include "preload/hooks.def"
+	resolve_libc();
+	forget_errors();
+	shim_tls.muted--;
+	errno = saved;
+	/* release: pairs with the acquire above */
+	atomic_store_explicit(&resolved, 1, memory_order_release);
+}
+
+/* A function's address as data, without telling the compiler two types alias. */
+static void *address(const void *slot) {
+	void *p;
+	memcpy(&p, slot, sizeof(p));
+	return p;
+}
+
+/* The object that `p` lies in: its base address, NULL if nobody knows. */
+static void *object_of(const void *p) {
+	Dl_info info;
+	if (p == NULL || loader.address == NULL || loader.address(p, &info) == 0) {
+		return NULL;
+	}
+	return info.dli_fbase;
+}
+
+/*
+ * A C++ runtime that came with RTLD_LOCAL is in nobody's global scope: the plug-in's calls
+ * still bind to our hooks, which are, and RTLD_NEXT does not see what lies behind them.
+ */
+static void *find_in_runtimes(const char *name) {
+	static const char *const runtimes[] = { "libstdc++.so.6", "libc++.so.1" };
+	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
+		void *handle = loader.open != NULL
+				? loader.open(runtimes[i], RTLD_LAZY | RTLD_NOLOAD)
+				: NULL;
+		void *found = handle != NULL ? loader.find(handle, name) : NULL;
+		if (found != NULL) {
+			return found; /* the handle stays: its code is in use */
+		}
+	}
+	return NULL;
+}
+
+static void resolve_operators(void) {
+	shim_real_resolve();
+	int saved = errno;
+	shim_tls.muted++;
+	void *allocator = object_of(address(&shim_real.malloc));
+	uint32_t counted = 0;
+	void *found;
+#define RESOLVE_OPERATOR(name)                                                     \
+	found = next(#name);                                                       \
+	if (found == NULL) {                                                       \
+		found = find_in_runtimes(#name);                                   \
+	}                                                                          \
+	if (found != NULL && allocator != NULL && object_of(found) == allocator) { \
+		counted |= 1U << SHIM_OPERATOR_##name;                             \
+	}                                                                          \
+	shim_real.operators_counted = counted;                                     \
+	if (found != NULL) {                                                       \
+		memcpy(&shim_real.name, &found, sizeof(found));                    \
+	} else {                                                                   \
+		shim_real.name = absent_##name;                                    \
+	}
+#define RESOLVE_LATE_MALLOC(name)
+#define RESOLVE_LATE_THREAD(name)
+#define RESOLVE_LATE_NEW(name)                                RESOLVE_OPERATOR(name)
+#define RESOLVE_LATE_NEW_ALIGNED(name)                        RESOLVE_OPERATOR(name)
+#define RESOLVE_LATE_DELETE(name)                             RESOLVE_OPERATOR(name)
+#define SHIM_HOOK(group, result, name, parameters, arguments) RESOLVE_LATE_##group(name)
+#include "preload/hooks.def"
+	forget_errors();
+	shim_tls.muted--;
+	errno = saved;
+}
+
+/* Compares glibc's header with malloc_usable_size over blocks of many sizes. */
+static bool header_is_proved(void) {
+	static const size_t sizes[] = { 0, 1, 24, 25, 40, 100, 1000, 1032, 1033, 5000,
+		20000, 100000, (size_t)33 << 20 };
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		void *p = shim_real.malloc(sizes[i]);
+		if (p == NULL) {
+			return false;
+		}
+		size_t header = ((const size_t *)p)[-1];
+		size_t usable = (header & ~(size_t)7) - ((header & 2) != 0 ? 16 : 8);
+		bool same = usable == shim_real.malloc_usable_size(p) &&
+				usable >= sizes[i];
+		shim_real.free(p);
+		if (!same) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Names the allocator by the file it lies in. */
+static const char *allocator_name(const void *p) {
+	static const char *const names[] = { "jemalloc", "tcmalloc", "mimalloc" };
+	Dl_info info;
+	if (loader.address == NULL || loader.address(p, &info) == 0 ||
+			info.dli_fname == NULL) {
+		return "other";
+	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strstr(info.dli_fname, names[i]) != NULL) {
+			return names[i];
+		}
+	}
+	return "other";
+}
+
+void shim_real_prove(const char **allocator) {
+	int saved = errno;
+	shim_real_resolve();
+	shim_tls.muted++;
+	void *object = object_of(address(&shim_real.free));
+	void *usable = next("malloc_usable_size");
+	bool one_object = object != NULL && object_of(usable) == object &&
+			object_of(address(&shim_real.malloc)) == object;
+	shim_real.is_glibc = one_object && shim_libc.gnu_get_libc_version != NULL &&
+			object_of(address(&shim_libc.gnu_get_libc_version)) == object;
+	shim_real.usable = SHIM_USABLE_NONE;
+	if (one_object) {
+		memcpy(&shim_real.malloc_usable_size, &usable, sizeof(usable));
+		shim_real.usable = shim_real.is_glibc && header_is_proved()
+				? SHIM_USABLE_HEADER
+				: SHIM_USABLE_FUNCTION;
+	}
+	*allocator = shim_real.is_glibc ? "glibc"
+					: allocator_name(address(&shim_real.free));
+	forget_errors();
+	shim_tls.muted--;
+	errno = saved;
+}
+
+uint32_t shim_real_active(uint32_t *known) {
+	static const char *const names[SHIM_HOOK_COUNT] = {
+		[SHIM_HOOK_MALLOC] = "malloc",
+		[SHIM_HOOK_OPERATOR_NEW] = "_Znwm",
+		[SHIM_HOOK_PTHREAD_CREATE] = "pthread_create",
+	};
+	uint32_t active = 0;
+	*known = 0;
+	if (loader.find == NULL || loader.address == NULL) {
+		return 0;
+	}
+	shim_tls.muted++;
+	void *ours = object_of(&shim_real);
+	for (unsigned i = 0; i < SHIM_HOOK_COUNT; i++) {
+		*known |= 1U << i;
+		active |= (object_of(loader.find(RTLD_DEFAULT, names[i])) == ours ? 1U
+										  : 0U)
+				<< i;
+	}
+	forget_errors();
+	shim_tls.muted--;
+	return active;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PRELOAD_REAL_H
+#define PRELOAD_REAL_H
+
+/*
+ * The functions behind the hooks: what dlsym(RTLD_NEXT) finds, and what else we need of
+ * libc under names that older glibc keeps elsewhere.
+ *
+ * Every pointer of the hooks is preset to a stub that resolves the table and calls on, so a
+ * hook asks no "initialised yet?". What dlsym itself allocates meanwhile comes from
+ * bootstrap memory: the resolving thread is muted. dlsym is the one versioned symbol that
+ * glibc moved (2.34); it is bound weakly at its old version, and found through libdl.so.2
+ * where an older libc has it there.
+ */
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <threads.h>
+#include <time.h>
+
+#include "preload/layout.h"
+
+/* How the usable size of a block is known. */
+enum shim_usable {
+	SHIM_USABLE_NONE, /* not at all: calls are counted, bytes are not */
+	SHIM_USABLE_FUNCTION, /* malloc_usable_size of the object that has the next free */
+	SHIM_USABLE_HEADER, /* glibc's chunk header, proved at start */
+};
+
+struct shim_real {
+#define SHIM_HOOK(group, result, name, parameters, arguments) result(*name) parameters;
+#include "preload/hooks.def"
+	size_t (*malloc_usable_size)(
+			void *p); /* NULL unless of the same object as free */
+	enum shim_usable usable;
+	bool is_glibc; /* the next malloc is glibc's */
+	uint32_t operators_counted; /* bit per enum shim_operator: the hook itself counts */
+};
+
+/* Bits of operators_counted: those whose next function is the allocator's own. */
+enum shim_operator {
+#define SHIM_HOOK(group, result, name, parameters, arguments) SHIM_OPERATOR_##group(name)
+#define SHIM_OPERATOR_MALLOC(name)
+#define SHIM_OPERATOR_THREAD(name)
+#define SHIM_OPERATOR_NEW(name)         SHIM_OPERATOR_##name,
+#define SHIM_OPERATOR_NEW_ALIGNED(name) SHIM_OPERATOR_##name,
+#define SHIM_OPERATOR_DELETE(name)      SHIM_OPERATOR_##name,
+#include "preload/hooks.def"
+	SHIM_OPERATOR_COUNT
+};
+
+/* Written while resolving, constant afterwards; read by every hook. */
+extern struct shim_real shim_real __attribute__((visibility("hidden")));
+
+/* What we need of libc and cannot link to; each may be NULL. */
+struct shim_libc {
+	int (*pthread_key_create)(pthread_key_t *key, void (*destructor)(void *));
+	int (*pthread_setspecific)(pthread_key_t key, const void *value);
+	int (*pthread_join)(pthread_t thread, void **result);
+	int (*pthread_timedjoin_np)(pthread_t thread, void **result,
+			const struct timespec *at);
+	int (*pthread_attr_init)(pthread_attr_t *attr);
+	int (*pthread_attr_destroy)(pthread_attr_t *attr);
+	int (*pthread_attr_setstack)(pthread_attr_t *attr, void *stack, size_t size);
+	int (*pthread_attr_getstacksize)(const pthread_attr_t *attr, size_t *size);
+	struct mallinfo2 (*mallinfo2)(void);
+	const char *(*gnu_get_libc_version)(void);
+};
+extern struct shim_libc shim_libc __attribute__((visibility("hidden")));
+
+/*
+ * Resolves everything but the operators; later calls return at once.
+ *
+ * Calls    any thread, also before our constructor; the first event of the process ends up
+ *          here. Two threads may resolve at once: they find the same.
+ */
+void shim_real_resolve(void);
+
+/*
+ * Proves how usable sizes are known (allocates a few blocks behind the hooks and gives them
+ * back) and tells which allocator serves the host.
+ *
+ * allocator  out: "glibc", "jemalloc", "tcmalloc", "mimalloc" or "other"; constant
+ * Calls      constructor, once
+ * Source     glibc malloc/malloc.c, "chunk" (size word, IS_MMAPPED); a block of 33 MiB is
+ *            above DEFAULT_MMAP_THRESHOLD_MAX, so freeing it does not move the threshold
+ */
+void shim_real_prove(const char **allocator);
+
+/*
+ * Tells which hooks the program's own calls reach: bits by enum shim_hook, found by asking
+ * whose `malloc`, `_Znwm` and `pthread_create` come first in the global scope.
+ *
+ * known    out: bits that could be told
+ */
+uint32_t shim_real_active(uint32_t *known);
+
+#endif

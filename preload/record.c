@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "preload/record.h"
+
+#include <errno.h>
+
+#include "preload/block.h"
+#include "preload/start.h"
+
+/* The thread's control, which may have to be made; NULL: the overflow block counts. */
+static struct shim_control *own_control(void) {
+	struct shim_control *control = shim_tls.current;
+	if (SHIM_LIKELY(control != NULL && control->home != NULL)) {
+		return control;
+	}
+	return shim_start_is_off() ? NULL : shim_block_attach();
+}
+
+static void cell_add(struct shim_control *control, size_t cell_offset, uint64_t amount) {
+	struct shim_block *block =
+			control != NULL ? control->home : shim_block_overflow();
+	if (block == NULL) {
+		return;
+	}
+	_Atomic uint64_t *cell = (void *)((char *)block + cell_offset);
+	if (control != NULL) {
+		shim_cell_add(cell, amount);
+	} else {
+		/* relaxed: a lone number with many writers */
+		atomic_fetch_add_explicit(cell, amount, memory_order_relaxed);
+	}
+}
+
+#define ADD(field, amount) cell_add(control, offsetof(struct shim_block, field), (amount))
+
+size_t shim_record_usable(void *p) {
+	switch (shim_real.usable) {
+	case SHIM_USABLE_HEADER: {
+		size_t header = shim_chunk_header(p);
+		return shim_chunk_usable(header) -
+				((header & SHIM_CHUNK_MMAPPED) != 0 ? SHIM_CHUNK_OVERHEAD
+								    : 0);
+	}
+	case SHIM_USABLE_FUNCTION:
+		return shim_real.malloc_usable_size(p);
+	case SHIM_USABLE_NONE:
+		break;
+	}
+	return 0;
+}
+
+static void allocated(struct shim_control *control, void *p, size_t requested) {
+	ADD(allocated_bytes, shim_record_usable(p));
+	ADD(requested_bytes, requested);
+	ADD(size_class[shim_size_class(requested)], 1);
+}
+
+static void freed(struct shim_control *control, size_t usable) {
+	ADD(frees, 1);
+	ADD(freed_bytes, usable);
+}
+
+/* The slow path of malloc proper, when it is due. */
+static void wake(struct shim_control *control) {
+	/* relaxed: own cell, a lone number */
+	if (control != NULL &&
+			atomic_load_explicit(&control->home->allocated_bytes,
+					memory_order_relaxed) >=
+					atomic_load_explicit(&control->next,
+							memory_order_relaxed)) {
+		shim_start_wake(control);
+	}
+}
+
+SHIM_COLD void shim_record_allocation(void *p, size_t requested) {
+	if (shim_start_is_off()) {
+		return;
+	}
+	int saved = errno;
+	struct shim_control *control = own_control();
+	if (p != NULL) {
+		allocated(control, p, requested);
+		wake(control);
+	} else {
+		ADD(failures, 1);
+	}
+	errno = saved;
+}
+
+SHIM_COLD void *shim_record_wake(void *p) {
+	int saved = errno;
+	wake(shim_tls.current);
+	errno = saved;
+	return p;
+}
+
+SHIM_COLD void shim_record_free(void *p) {
+	if (shim_start_is_off()) {
+		return;
+	}
+	int saved = errno;
+	freed(own_control(), shim_record_usable(p));
+	errno = saved;
+}
+
+void shim_record_reallocation(void *p, int moved, size_t old_usable, size_t requested) {
+	if (shim_start_is_off()) {
+		return;
+	}
+	int saved = errno;
+	struct shim_control *control = own_control();
+	if (p != NULL) {
+		ADD(reallocations, 1);
+		ADD(reallocations_moved, moved != 0);
+		freed(control, old_usable);
+		allocated(control, p, requested);
+	} else if (requested == 0) {
+		freed(control, old_usable);
+	} else {
+		ADD(failures, 1);
+	}
+	errno = saved;
+}
+
+void shim_record_add(size_t cell_offset, uint64_t amount) {
+	if (!shim_start_is_off()) {
+		cell_add(own_control(), cell_offset, amount);
+	}
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include "preload/segment.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Room for about 15,000 threads that live at once; a host short of addresses gets less. */
+static const uint64_t reserve_bytes[] = { 16u << 20, 1u << 20, 64u << 10 };
+
+enum {
+	CHUNK_BYTES = 64 << 10, /* a segment's first commitment, and each growth */
+	PROCESS_BYTES = 256, /* room for struct shim_process before the controls */
+	BLOCKS_OFFSET = (sizeof(struct shim_segment) + 63) & ~63UL,
+};
+
+struct shim_segment *shim_segment;
+struct shim_process *shim_process;
+struct shim_control *shim_controls;
+
+static uint32_t block_limit(const struct shim_segment *segment) {
+	return (uint32_t)((segment->reserved_bytes - BLOCKS_OFFSET) /
+			sizeof(struct shim_block));
+}
+
+/* A huge page would turn one touched counter into 2 MiB. */
+static void *map(uint64_t bytes, int protection) {
+	void *p = mmap(NULL, bytes, protection,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED) {
+		return NULL;
+	}
+	(void)madvise(p, bytes, MADV_NOHUGEPAGE);
+	return p;
+}
+
+/*
+ * Reserves a segment. The page before it stays without access, so that the kernel merges
+ * the segment with no neighbour and it begins a line of /proc/<pid>/maps: `promshim check`
+ * finds it there by its magic.
+ */
+static struct shim_segment *reserve(void) {
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	for (size_t i = 0; i < sizeof(reserve_bytes) / sizeof(reserve_bytes[0]); i++) {
+		char *p = map(reserve_bytes[i] + page, PROT_NONE);
+		if (p == NULL) {
+			continue;
+		}
+		if (mprotect(p + page, CHUNK_BYTES, PROT_READ | PROT_WRITE) != 0) {
+			munmap(p, reserve_bytes[i] + page);
+			return NULL;
+		}
+		struct shim_segment *segment = (void *)(p + page);
+		segment->abi_major = SHIM_ABI_MAJOR;
+		segment->abi_minor = SHIM_ABI_MINOR;
+		segment->segment_bytes = sizeof(struct shim_segment);
+		segment->block_bytes = sizeof(struct shim_block);
+		segment->blocks_offset = BLOCKS_OFFSET;
+		segment->reserved_bytes = reserve_bytes[i];
+		/* relaxed: a lone number */
+		atomic_store_explicit(&segment->private_bytes, CHUNK_BYTES,
+				memory_order_relaxed);
+		return segment;
+	}
+	return NULL;
+}
+
+static void publish(struct shim_segment *segment) {
+	struct timespec now = { 0, 0 };
+	clock_gettime(CLOCK_REALTIME, &now);
+	segment->created_ns = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+	segment->pid = getpid();
+	segment->parent_pid = getppid();
+	segment->uid = getuid();
+	/* release: whoever sees the magic sees the rest of the head */
+	__atomic_store_n(&segment->magic, SHIM_MAGIC, __ATOMIC_RELEASE);
+}
+
+static void revive(void) {
+	shim_process->pid = getpid();
+	/* relaxed: the one thread there is */
+	atomic_store_explicit(&shim_process->host_threads, 1, memory_order_relaxed);
+	/* release: pairs with the acquire in shim_block_attach */
+	atomic_store_explicit(&shim_process->alive, 1, memory_order_release);
+}
+
+int shim_segment_create(void) {
+	struct shim_segment *segment = reserve();
+	if (segment == NULL) {
+		return -ENOMEM;
+	}
+	uint64_t bytes = PROCESS_BYTES +
+			block_limit(segment) * sizeof(struct shim_control);
+	char *private = map(bytes, PROT_READ | PROT_WRITE);
+	if (private == NULL) {
+		munmap(segment, segment->reserved_bytes);
+		return -ENOMEM;
+	}
+	/* Before Linux 4.14 only the atfork handler tells children apart. */
+	(void)madvise(private, bytes, MADV_WIPEONFORK);
+	shim_process = (void *)private;
+	shim_controls = (void *)(private + PROCESS_BYTES);
+	publish(segment);
+	shim_segment = segment;
+	revive();
+	return 0;
+}
+
+/* Live bytes and blocks of the process that was forked, as this copy of its memory has them. */
+static void inherit(const struct shim_segment *parent, struct shim_segment *child) {
+	uint64_t bytes = parent->inherited_bytes;
+	uint64_t blocks = parent->inherited_blocks;
+	uint32_t count = atomic_load_explicit(&parent->block_count, memory_order_acquire);
+	for (uint32_t i = 0; i <= count; i++) {
+		/* relaxed throughout: nobody else runs in this address space */
+		const struct shim_block *block = i == count
+				? &parent->overflow
+				: (const void *)((const char *)parent + BLOCKS_OFFSET +
+						  i * sizeof(struct shim_block));
+		bytes += atomic_load_explicit(&block->allocated_bytes,
+					 memory_order_relaxed) -
+				atomic_load_explicit(&block->freed_bytes,
+						memory_order_relaxed);
+		blocks -= atomic_load_explicit(&block->frees, memory_order_relaxed);
+		for (unsigned c = 0; c < SHIM_SIZE_CLASSES; c++) {
+			blocks += atomic_load_explicit(&block->size_class[c],
+					memory_order_relaxed);
+		}
+	}
+	child->inherited_bytes = (int64_t)bytes > 0 ? bytes : 0;
+	child->inherited_blocks = (int64_t)blocks > 0 ? blocks : 0;
+}
+
+int shim_segment_fork(void) {
+	struct shim_segment *parent = shim_segment;
+	struct shim_segment *child = reserve();
+	if (child == NULL) {
+		shim_segment = NULL;
+		return -ENOMEM;
+	}
+	inherit(parent, child);
+	child->mode = parent->mode;
+	child->pid_namespace = parent->pid_namespace;
+	memcpy(child->program, parent->program, sizeof(child->program));
+	memcpy(child->executable, parent->executable, sizeof(child->executable));
+	memcpy(child->allocator, parent->allocator, sizeof(child->allocator));
+	memcpy(child->libc, parent->libc, sizeof(child->libc));
+	memcpy(child->version, parent->version, sizeof(child->version));
+	memcpy(child->settings, parent->settings, sizeof(child->settings));
+#define COPY(field)                                                                 \
+	atomic_store_explicit(&child->field,                                        \
+			atomic_load_explicit(&parent->field, memory_order_relaxed), \
+			memory_order_relaxed) /* relaxed: published by the magic below */
+	COPY(hooks_active);
+	COPY(hooks_known);
+	COPY(bytes_known);
+	COPY(invalid_settings);
+#undef COPY
+	struct timespec now = { 0, 0 };
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	shim_process->forked_ns =
+			(uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+	publish(child);
+	/* release: identity is whole */
+	atomic_store_explicit(&child->state, SHIM_STATE_COUNTING, memory_order_release);
+	shim_segment = child;
+	revive();
+	return 0;
+}
+
+struct shim_block *shim_segment_block(uint32_t index) {
+	return (void *)((char *)shim_segment + BLOCKS_OFFSET +
+			index * sizeof(struct shim_block));
+}
+
+bool shim_segment_commit(uint32_t index) {
+	struct shim_segment *segment = shim_segment;
+	if (index >= block_limit(segment)) {
+		return false;
+	}
+	uint64_t end = BLOCKS_OFFSET + (index + 1ULL) * sizeof(struct shim_block);
+	/* relaxed: mprotect is idempotent, who comes late repeats it */
+	uint64_t ready = atomic_load_explicit(&segment->private_bytes,
+			memory_order_relaxed);
+	while (end > ready) {
+		uint64_t grown = ready + CHUNK_BYTES < segment->reserved_bytes
+				? ready + CHUNK_BYTES
+				: segment->reserved_bytes;
+		if (mprotect((char *)segment + ready, grown - ready,
+				    PROT_READ | PROT_WRITE) != 0) {
+			return false;
+		}
+		if (atomic_compare_exchange_strong_explicit(&segment->private_bytes,
+				    &ready, grown, memory_order_relaxed,
+				    memory_order_relaxed)) {
+			ready = grown;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "preload/start.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "preload/keeper.h"
+#include "preload/messages.h"
+#include "preload/real.h"
+#include "preload/segment.h"
+#include "preload/thread.h"
+
+enum { CHILD_AGE_NS = 200000000, AGAIN_BYTES = 4096 };
+
+SHIM_TLS struct shim_tls shim_tls;
+
+/*
+ * NOT_YET -> STARTING (one thread, by CAS) -> COUNTING or OFF; COUNTING -> OFF. Release on
+ * the way to COUNTING: pairs with the acquire of readers, the segment is there.
+ */
+enum { NOT_YET, STARTING, COUNTING, OFF };
+static _Atomic int phase;
+
+/* Keeper wanted but not there. Relaxed: who acts on it goes through shim_keeper_start. */
+static _Atomic bool waiting;
+
+static void (*when_last)(void);
+
+static void last_left(void) {
+	if (when_last != NULL) {
+		when_last();
+	}
+}
+
+void shim_start_when_last(void (*last)(void)) {
+	when_last = last;
+}
+
+static void describe(const char *allocator) {
+	strncpy(shim_segment->allocator, allocator, sizeof(shim_segment->allocator) - 1);
+	const char *version = shim_libc.gnu_get_libc_version != NULL
+			? shim_libc.gnu_get_libc_version()
+			: "";
+	size_t used = sizeof("glibc ") - 1;
+	memcpy(shim_segment->libc, "glibc ", used);
+	strncpy(shim_segment->libc + used, version,
+			sizeof(shim_segment->libc) - used - 1);
+	/* relaxed: readers wait for `state` */
+	atomic_store_explicit(&shim_segment->bytes_known,
+			shim_real.usable != SHIM_USABLE_NONE, memory_order_relaxed);
+}
+
+bool shim_start_counting(void) {
+	int expected = NOT_YET;
+	/* acquire: pairs with the release below */
+	if (!atomic_compare_exchange_strong_explicit(&phase, &expected, STARTING,
+			    memory_order_acquire, memory_order_acquire)) {
+		return expected == COUNTING;
+	}
+	int saved = errno;
+	shim_tls.muted++;
+	const char *allocator = "other";
+	shim_real_prove(&allocator);
+	int r = shim_segment_create();
+	if (r == 0) {
+		describe(allocator);
+		shim_thread_init(last_left);
+	}
+	shim_tls.muted--;
+	errno = saved;
+	atomic_store_explicit(&phase, r == 0 ? COUNTING : OFF, memory_order_release);
+	return r == 0;
+}
+
+bool shim_start_is_counting(void) {
+	/* acquire: pairs with the release in shim_start_counting */
+	return atomic_load_explicit(&phase, memory_order_acquire) == COUNTING;
+}
+
+void shim_start_turn_off(void) {
+	/* relaxed: nothing is read because of it */
+	atomic_store_explicit(&phase, OFF, memory_order_relaxed);
+	struct shim_control *control = shim_tls.current;
+	if (control != NULL) {
+		control->block = NULL;
+		control->home = NULL;
+	}
+}
+
+bool shim_start_is_off(void) {
+	/* relaxed: a lone state; OFF is final */
+	return atomic_load_explicit(&phase, memory_order_relaxed) == OFF;
+}
+
+void shim_start_child(void) {
+	/* relaxed: the one thread there is */
+	if (!shim_start_is_counting() || shim_segment == NULL ||
+			atomic_load_explicit(&shim_process->alive,
+					memory_order_relaxed) != 0) {
+		return;
+	}
+	int saved = errno;
+	uint32_t mode = shim_segment->mode;
+	shim_thread_fork();
+	shim_keeper_fork();
+	if (shim_segment_fork() != 0) {
+		shim_start_turn_off();
+	}
+	shim_messages_init(shim_segment, NULL);
+	shim_start_wait(mode == SHIM_MODE_SERVE);
+	errno = saved;
+}
+
+bool shim_start_is_waiting(void) {
+	/* relaxed: a lone flag */
+	return atomic_load_explicit(&waiting, memory_order_relaxed);
+}
+
+void shim_start_wait(bool wanted) {
+	atomic_store_explicit(&waiting, wanted, memory_order_relaxed);
+}
+
+static bool child_is_old_enough(void) {
+	struct timespec now = { 0, 0 };
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+	return now_ns - shim_process->forked_ns >= CHILD_AGE_NS;
+}
+
+static bool is_on_signal_stack(void) {
+	stack_t stack;
+	return sigaltstack(NULL, &stack) == 0 && (stack.ss_flags & SS_ONSTACK) != 0;
+}
+
+/* Returns whether the question is settled: nothing wanted, or started. */
+static bool try_keeper(void) {
+	if (!shim_start_is_waiting()) {
+		return true;
+	}
+	if (shim_start_is_off() || shim_tls.muted != 0 || shim_tls.creating != 0 ||
+			shim_process->pid != getpid() || !child_is_old_enough() ||
+			is_on_signal_stack() || shim_keeper_is_left_by_me()) {
+		return false;
+	}
+	shim_start_wait(false);
+	shim_keeper_start();
+	return true;
+}
+
+void shim_start_wake(struct shim_control *control) {
+	/* relaxed: own cells */
+	uint64_t now = atomic_load_explicit(&control->home->allocated_bytes,
+			memory_order_relaxed);
+	atomic_store_explicit(&control->next,
+			try_keeper() ? UINT64_MAX : now + AGAIN_BYTES,
+			memory_order_relaxed);
+}
+
+void shim_start_wake_create(void) {
+	if (shim_start_is_waiting()) {
+		(void)try_keeper();
+	}
+}
