@@ -91,6 +91,11 @@ static bool process_is_ours(void) {
 	return shim_segment != NULL && shim_process->pid == getpid();
 }
 
+void shim_block_open(struct shim_control *control) {
+	control->fast = shim_real_usable() == SHIM_USABLE_HEADER ? control->home : NULL;
+	control->block = shim_tls.muted == 0 ? control->fast : NULL;
+}
+
 struct shim_control *shim_block_attach(void) {
 	if (!process_is_ours()) {
 		return NULL;
@@ -107,7 +112,7 @@ struct shim_control *shim_block_attach(void) {
 	control->rounds = 0;
 	/* the first thread is among host_threads from birth; a trampoline says it for the rest */
 	control->hooked = tid == (uint32_t)shim_process->pid;
-	control->started = 0;
+	control->started = false;
 	/* relaxed: a lone number */
 	uint64_t allocated = atomic_load_explicit(&control->home->allocated_bytes,
 			memory_order_relaxed);
@@ -117,7 +122,7 @@ struct shim_control *shim_block_attach(void) {
 	shim_tls.current = control;
 	shim_thread_arm(control);
 	/* last: from here on the fast path is open */
-	control->block = shim_real.usable == SHIM_USABLE_HEADER ? control->home : NULL;
+	shim_block_open(control);
 	return control;
 }
 

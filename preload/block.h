@@ -27,6 +27,9 @@
  */
 struct shim_control *shim_block_attach(void);
 
+/* Opens the thread's fast path if the allocator allows one and the thread is not muted. */
+void shim_block_open(struct shim_control *control);
+
 /* The block of atomic adds for events without a home; NULL when there is no segment. */
 struct shim_block *shim_block_overflow(void);
 

@@ -14,6 +14,8 @@
  */
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "preload/compiler.h"
@@ -21,18 +23,20 @@
 
 struct shim_control {
 	/*
-	 * Where the fast path counts; NULL sends every event to the slow path: before the
-	 * first event, after a fork, and for good when the allocator behind the hooks is not
-	 * one whose chunk header is read in line. Writer: its thread.
-	 */
-	struct shim_block *block;
-	/*
 	 * The slow path of malloc is due when block->allocated_bytes reaches this. Relaxed: a
 	 * lone number. Writers: its thread; whoever stops our threads stores 0.
 	 */
 	_Atomic uint64_t next;
 	struct shim_block *
-			home; /* the thread's block, whether or not the fast path is open */
+			home; /* the thread's own, whether or not the fast path is open */
+	struct shim_block *fast; /* what `block` is while the thread is not muted */
+	uint64_t started_ns; /* CLOCK_MONOTONIC */
+	/*
+	 * Where the fast path counts; NULL sends every event to the slow path: before the
+	 * first event, after a fork, while muted, and as long as the allocator behind the hooks
+	 * is not proved to be one whose chunk header can be read in line. Writer: its thread.
+	 */
+	struct shim_block *block;
 	/*
 	 * Who counts here: 0 nobody yet, a tid, or a tid with SHIM_OWNER_ENDING once its last
 	 * TSD destructor ran. Claimed by CAS (acquire: pairs with the release that marks the
@@ -40,9 +44,8 @@ struct shim_control {
 	 */
 	_Atomic uint32_t owner;
 	uint32_t rounds; /* TSD rounds seen */
-	uint32_t hooked; /* started through a hook, or the main thread */
-	uint32_t started; /* its start was counted, so its end will be */
-	uint64_t started_ns; /* CLOCK_MONOTONIC */
+	bool hooked; /* started through a hook, or the first thread */
+	bool started; /* its start was counted, so its end will be */
 	uint64_t stack_bytes;
 };
 
@@ -52,15 +55,48 @@ struct shim_control {
  * All of our TLS. `current` is NULL until the thread's first event. `muted` counts the
  * calls of ours on this thread's stack during which allocations are served from bootstrap
  * memory and not counted; `creating` the pthread_create calls during which no thread of
- * ours may be started.
+ * ours may be started. `events` tells the hook of a C++ operator whether one of malloc's came
+ * by on the way.
  */
 struct shim_tls {
 	struct shim_control *current;
 	uint32_t muted;
 	uint32_t creating;
+	uint32_t events; /* counted out of line; wraps */
 };
 
 extern SHIM_TLS struct shim_tls shim_tls __attribute__((visibility("hidden")));
+
+/*
+ * From here to shim_unmute what this thread makes libc allocate is ours: served from
+ * bootstrap memory and not counted. Calls nest.
+ */
+static inline void shim_mute(void) {
+	if (shim_tls.muted++ == 0 && shim_tls.current != NULL) {
+		shim_tls.current->block = NULL; /* the fast path does not ask */
+	}
+}
+
+static inline void shim_unmute(void) {
+	if (--shim_tls.muted == 0 && shim_tls.current != NULL) {
+		shim_tls.current->block = shim_tls.current->fast;
+	}
+}
+
+/*
+ * A library's IFUNC resolver may call malloc before the loader has relocated this object:
+ * the TLS offset in our GOT is still 0, so `current` reads the thread pointer's own first
+ * word, which points to itself, and `block` the field `sysinfo` of that structure, which is
+ * always 0 on x86-64. So such a call takes the slow path, finds the thread muted (the low
+ * half of `dtv`) and is served from bootstrap memory, which needs no relocation.
+ * Source: glibc sysdeps/x86_64/nptl/tls.h, tcbhead_t
+ */
+#if defined(__x86_64__)
+enum { SHIM_TCB_SYSINFO = 0x20, SHIM_TCB_DTV = 8 };
+_Static_assert(offsetof(struct shim_control, block) == SHIM_TCB_SYSINFO, "see above");
+_Static_assert(offsetof(struct shim_tls, current) == 0, "see above");
+_Static_assert(offsetof(struct shim_tls, muted) == SHIM_TCB_DTV, "see above");
+#endif
 
 _Static_assert(sizeof(struct shim_tls) <= 64, "static TLS is scarce: at most 64 bytes");
 _Static_assert(sizeof(struct shim_control) <= 64, "a control is one cache line");

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -47,6 +48,9 @@ static _Atomic uint32_t running;
 
 /* Futex: the host stores 1 and wakes, the keeper waits. Relaxed: the join orders the rest. */
 static _Atomic uint32_t stop_wanted;
+
+/* Secure bits of our threads: what their creator had, for they never change them. */
+static int own_secure_bits;
 
 /* The tid that left as the last one; 0 = none. Relaxed: a lone number. */
 static _Atomic uint32_t left_by;
@@ -140,13 +144,13 @@ static int create(struct own_thread *own) {
 	sigset_t all, before;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	shim_tls.muted++;
+	shim_mute();
 	int r = EINVAL;
 	for (size_t bytes = STACK_BYTES; r == EINVAL && bytes <= STACK_BYTES_MAX;
 			bytes *= 2) {
 		r = create_on(own, bytes);
 	}
-	shim_tls.muted--;
+	shim_unmute();
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return r;
 }
@@ -271,6 +275,7 @@ void shim_keeper_start(void) {
 	}
 	/* relaxed: pthread_create orders it */
 	atomic_store_explicit(&stop_wanted, 0, memory_order_relaxed);
+	own_secure_bits = prctl(PR_GET_SECUREBITS);
 	keeper.body = keep;
 	server.body = serve;
 	int r = create(&keeper);
@@ -279,6 +284,11 @@ void shim_keeper_start(void) {
 				"Counting goes on, nothing is served. Raise the limit of threads.");
 		atomic_store_explicit(&running, 0, memory_order_release);
 	}
+}
+
+bool shim_keeper_is_running(void) {
+	/* acquire: pairs with the release in shim_keeper_stop */
+	return atomic_load_explicit(&running, memory_order_acquire) != 0;
 }
 
 /* Joins within the deadline; glibc has the timed join since 2.3.3. */
@@ -295,20 +305,40 @@ static bool join(unsigned deadline_ms) {
 }
 
 bool shim_keeper_stop(unsigned deadline_ms) {
-	/* acquire: pairs with the release below, of another host thread */
-	if (atomic_load_explicit(&running, memory_order_acquire) == 0) {
+	if (!shim_keeper_is_running()) {
 		return true;
 	}
 	atomic_store_explicit(&stop_wanted, 1, memory_order_relaxed);
 	syscall(SYS_futex, &stop_wanted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-	shim_tls.muted++;
+	shim_mute();
 	bool gone = join(deadline_ms);
-	shim_tls.muted--;
+	shim_unmute();
 	if (gone) {
 		bury(&keeper);
 		atomic_store_explicit(&running, 0, memory_order_release);
 	}
 	return gone;
+}
+
+/* Capabilities of thread `tid` of this process; 0 is the caller. */
+static bool capabilities(int tid,
+		struct __user_cap_data_struct out[_LINUX_CAPABILITY_U32S_3]) {
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, tid };
+	return syscall(SYS_capget, &head, out) == 0;
+}
+
+bool shim_keeper_differs(void) {
+	struct __user_cap_data_struct mine[_LINUX_CAPABILITY_U32S_3];
+	struct __user_cap_data_struct theirs[_LINUX_CAPABILITY_U32S_3];
+	if (!shim_keeper_is_running()) {
+		return false;
+	}
+	/* relaxed: a lone number */
+	uint32_t tid = atomic_load_explicit(&shim_segment->own_tids[0],
+			memory_order_relaxed);
+	return prctl(PR_GET_SECUREBITS) != own_secure_bits || tid == 0 ||
+			!capabilities(0, mine) || !capabilities((int)tid, theirs) ||
+			memcmp(mine, theirs, sizeof(mine)) != 0;
 }
 
 void shim_keeper_leave(void) {

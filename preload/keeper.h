@@ -39,6 +39,8 @@ void shim_keeper_init(const struct shim_keeper_tasks *tasks, uint64_t slow_inter
  */
 void shim_keeper_start(void);
 
+bool shim_keeper_is_running(void);
+
 /*
  * Stops and joins our threads.
  *
@@ -46,6 +48,14 @@ void shim_keeper_start(void);
  * Calls    a host thread that may block: exit, the last TSD destructor
  */
 bool shim_keeper_stop(unsigned deadline_ms);
+
+/*
+ * Tells whether our threads have other capabilities or secure bits than the caller. glibc
+ * makes every thread follow a setuid or setgroups, and aborts the host when one cannot.
+ *
+ * Source  capabilities(7), "per-thread"; nptl(7); glibc nptl/nptl_setxid.c, setxid_error
+ */
+bool shim_keeper_differs(void);
 
 /*
  * The calling thread is the last that we know of and is leaving: our threads go first, so

@@ -121,6 +121,7 @@ static void after_fork_in_child(void) {
 		atomic_store_explicit(&shim_process->alive, 0, memory_order_relaxed);
 		if (shim_tls.current != NULL) {
 			shim_tls.current->block = NULL;
+			shim_tls.current->fast = NULL;
 			shim_tls.current->home = NULL;
 		}
 	}

@@ -49,8 +49,10 @@ static _Atomic int resolved;
 		errno = ENOSYS;                            \
 		return (result)0;                          \
 	}
-#define FALLBACK_MALLOC ABSENT
-#define FALLBACK_THREAD ABSENT
+#define FALLBACK_MALLOC    ABSENT
+#define FALLBACK_THREAD    ABSENT
+#define FALLBACK_IDENTITY  ABSENT
+#define FALLBACK_NAMESPACE ABSENT
 /*
  * Without a C++ runtime behind us nobody can throw: a failing new yields NULL. It is our own
  * hooks that are called, so blocks are counted.
@@ -75,6 +77,8 @@ static void resolve_operators(void);
 
 #define RESOLVE_MALLOC      shim_real_resolve
 #define RESOLVE_THREAD      shim_real_resolve
+#define RESOLVE_IDENTITY    shim_real_resolve
+#define RESOLVE_NAMESPACE   shim_real_resolve
 #define RESOLVE_NEW         resolve_operators
 #define RESOLVE_NEW_ALIGNED resolve_operators
 #define RESOLVE_DELETE      resolve_operators
@@ -158,7 +162,7 @@ void shim_real_resolve(void) {
 		return;
 	}
 	int saved = errno;
-	shim_tls.muted++;
+	shim_mute();
 	find_loader();
 	/* free and realloc first: what is found is called at once by other threads */
 #define RESOLVE_NOW(name)                                               \
@@ -170,8 +174,10 @@ void shim_real_resolve(void) {
 			shim_real.name = absent_##name;                 \
 		}                                                       \
 	} while (0);
-#define RESOLVE_GROUP_MALLOC(name) RESOLVE_NOW(name)
-#define RESOLVE_GROUP_THREAD(name) RESOLVE_NOW(name)
+#define RESOLVE_GROUP_MALLOC(name)    RESOLVE_NOW(name)
+#define RESOLVE_GROUP_THREAD(name)    RESOLVE_NOW(name)
+#define RESOLVE_GROUP_IDENTITY(name)  RESOLVE_NOW(name)
+#define RESOLVE_GROUP_NAMESPACE(name) RESOLVE_NOW(name)
 #define RESOLVE_GROUP_NEW(name)
 #define RESOLVE_GROUP_NEW_ALIGNED(name)
 #define RESOLVE_GROUP_DELETE(name)
@@ -179,7 +185,7 @@ void shim_real_resolve(void) {
 #include "preload/hooks.def"
 	resolve_libc();
 	forget_errors();
-	shim_tls.muted--;
+	shim_unmute();
 	errno = saved;
 	/* release: pairs with the acquire above */
 	atomic_store_explicit(&resolved, 1, memory_order_release);
@@ -222,7 +228,7 @@ static void *find_in_runtimes(const char *name) {
 static void resolve_operators(void) {
 	shim_real_resolve();
 	int saved = errno;
-	shim_tls.muted++;
+	shim_mute();
 	void *allocator = object_of(address(&shim_real.malloc));
 	uint32_t counted = 0;
 	void *found;
@@ -242,35 +248,37 @@ static void resolve_operators(void) {
 	}
 #define RESOLVE_LATE_MALLOC(name)
 #define RESOLVE_LATE_THREAD(name)
+#define RESOLVE_LATE_IDENTITY(name)
+#define RESOLVE_LATE_NAMESPACE(name)
 #define RESOLVE_LATE_NEW(name)                                RESOLVE_OPERATOR(name)
 #define RESOLVE_LATE_NEW_ALIGNED(name)                        RESOLVE_OPERATOR(name)
 #define RESOLVE_LATE_DELETE(name)                             RESOLVE_OPERATOR(name)
 #define SHIM_HOOK(group, result, name, parameters, arguments) RESOLVE_LATE_##group(name)
 #include "preload/hooks.def"
 	forget_errors();
-	shim_tls.muted--;
+	shim_unmute();
 	errno = saved;
 }
 
-/* Compares glibc's header with malloc_usable_size over blocks of many sizes. */
-static bool header_is_proved(void) {
-	static const size_t sizes[] = { 0, 1, 24, 25, 40, 100, 1000, 1032, 1033, 5000,
-		20000, 100000, (size_t)33 << 20 };
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		void *p = shim_real.malloc(sizes[i]);
-		if (p == NULL) {
-			return false;
-		}
-		size_t header = ((const size_t *)p)[-1];
-		size_t usable = (header & ~(size_t)7) - ((header & 2) != 0 ? 16 : 8);
-		bool same = usable == shim_real.malloc_usable_size(p) &&
-				usable >= sizes[i];
-		shim_real.free(p);
-		if (!same) {
-			return false;
-		}
+enum shim_usable shim_real_usable(void) {
+	return (enum shim_usable)atomic_load_explicit(&shim_real.usable,
+			memory_order_relaxed);
+}
+
+void shim_real_compare(size_t from_header, size_t from_function) {
+	enum { ENOUGH = 64 };
+	/* Writers: any thread. Relaxed: a count that publishes nothing. */
+	static _Atomic unsigned alike;
+	if (from_header != from_function) {
+		atomic_store_explicit(&shim_real.is_comparing, false,
+				memory_order_relaxed);
+	} else if (atomic_fetch_add_explicit(&alike, 1, memory_order_relaxed) + 1 ==
+			ENOUGH) {
+		atomic_store_explicit(&shim_real.is_comparing, false,
+				memory_order_relaxed);
+		atomic_store_explicit(&shim_real.usable, SHIM_USABLE_HEADER,
+				memory_order_relaxed);
 	}
-	return true;
 }
 
 /* Names the allocator by the file it lies in. */
@@ -292,24 +300,31 @@ static const char *allocator_name(const void *p) {
 void shim_real_prove(const char **allocator) {
 	int saved = errno;
 	shim_real_resolve();
-	shim_tls.muted++;
+	shim_mute();
 	void *object = object_of(address(&shim_real.free));
 	void *usable = next("malloc_usable_size");
 	bool one_object = object != NULL && object_of(usable) == object &&
 			object_of(address(&shim_real.malloc)) == object;
 	shim_real.is_glibc = one_object && shim_libc.gnu_get_libc_version != NULL &&
 			object_of(address(&shim_libc.gnu_get_libc_version)) == object;
-	shim_real.usable = SHIM_USABLE_NONE;
 	if (one_object) {
 		memcpy(&shim_real.malloc_usable_size, &usable, sizeof(usable));
-		shim_real.usable = shim_real.is_glibc && header_is_proved()
-				? SHIM_USABLE_HEADER
-				: SHIM_USABLE_FUNCTION;
+		/* relaxed: one thread starts counting */
+		atomic_store_explicit(&shim_real.usable, SHIM_USABLE_FUNCTION,
+				memory_order_relaxed);
+		atomic_store_explicit(&shim_real.is_comparing, shim_real.is_glibc,
+				memory_order_relaxed);
+	}
+	if (one_object && !shim_real.is_glibc) {
+		/* tcmalloc's makes an object with operator new the first time: not while we count */
+		void *p = shim_real.malloc(1);
+		(void)shim_real.malloc_usable_size(p);
+		shim_real.free(p);
 	}
 	*allocator = shim_real.is_glibc ? "glibc"
 					: allocator_name(address(&shim_real.free));
 	forget_errors();
-	shim_tls.muted--;
+	shim_unmute();
 	errno = saved;
 }
 
@@ -324,7 +339,7 @@ uint32_t shim_real_active(uint32_t *known) {
 	if (loader.find == NULL || loader.address == NULL) {
 		return 0;
 	}
-	shim_tls.muted++;
+	shim_mute();
 	void *ours = object_of(&shim_real);
 	for (unsigned i = 0; i < SHIM_HOOK_COUNT; i++) {
 		*known |= 1U << i;
@@ -333,6 +348,6 @@ uint32_t shim_real_active(uint32_t *known) {
 				<< i;
 	}
 	forget_errors();
-	shim_tls.muted--;
+	shim_unmute();
 	return active;
 }

@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 #include <threads.h>
 #include <time.h>
 
@@ -34,7 +35,12 @@ struct shim_real {
 #include "preload/hooks.def"
 	size_t (*malloc_usable_size)(
 			void *p); /* NULL unless of the same object as free */
-	enum shim_usable usable;
+	/*
+	 * enum shim_usable; may only become SHIM_USABLE_HEADER while events run. Relaxed: a
+	 * lone state, and either way of asking is right at any time. Writer: who compares.
+	 */
+	_Atomic uint32_t usable;
+	_Atomic bool is_comparing; /* glibc, and the header is not proved yet; as `usable` */
 	bool is_glibc; /* the next malloc is glibc's */
 	uint32_t operators_counted; /* bit per enum shim_operator: the hook itself counts */
 };
@@ -44,6 +50,8 @@ enum shim_operator {
 #define SHIM_HOOK(group, result, name, parameters, arguments) SHIM_OPERATOR_##group(name)
 #define SHIM_OPERATOR_MALLOC(name)
 #define SHIM_OPERATOR_THREAD(name)
+#define SHIM_OPERATOR_IDENTITY(name)
+#define SHIM_OPERATOR_NAMESPACE(name)
 #define SHIM_OPERATOR_NEW(name)         SHIM_OPERATOR_##name,
 #define SHIM_OPERATOR_NEW_ALIGNED(name) SHIM_OPERATOR_##name,
 #define SHIM_OPERATOR_DELETE(name)      SHIM_OPERATOR_##name,
@@ -51,8 +59,11 @@ enum shim_operator {
 	SHIM_OPERATOR_COUNT
 };
 
-/* Written while resolving, constant afterwards; read by every hook. */
+/* Written while resolving, else constant; read by every hook. */
 extern struct shim_real shim_real __attribute__((visibility("hidden")));
+
+/* The present way of knowing usable sizes. */
+enum shim_usable shim_real_usable(void);
 
 /* What we need of libc and cannot link to; each may be NULL. */
 struct shim_libc {
@@ -79,15 +90,22 @@ extern struct shim_libc shim_libc __attribute__((visibility("hidden")));
 void shim_real_resolve(void);
 
 /*
- * Proves how usable sizes are known (allocates a few blocks behind the hooks and gives them
- * back) and tells which allocator serves the host.
+ * Finds out which allocator serves the host, and how usable sizes are known.
  *
  * allocator  out: "glibc", "jemalloc", "tcmalloc", "mimalloc" or "other"; constant
- * Calls      constructor, once
- * Source     glibc malloc/malloc.c, "chunk" (size word, IS_MMAPPED); a block of 33 MiB is
- *            above DEFAULT_MMAP_THRESHOLD_MAX, so freeing it does not move the threshold
+ * Calls      the first event, once
  */
 void shim_real_prove(const char **allocator);
+
+/*
+ * Takes one block's usable size, read both ways, while shim_real.is_comparing: 64 blocks of
+ * the host on which both agree prove the header, one on which they do not ends the matter.
+ * Blocks of our own would leave the host's heap in another state than it would have.
+ *
+ * Source  glibc malloc/malloc.c, "chunk": the size word; mmapped chunks are always asked
+ *         about by the function, so their other overhead needs no proof
+ */
+void shim_real_compare(size_t from_header, size_t from_function);
 
 /*
  * Tells which hooks the program's own calls reach: bits by enum shim_hook, found by asking

@@ -10,6 +10,9 @@
 static struct shim_control *own_control(void) {
 	struct shim_control *control = shim_tls.current;
 	if (SHIM_LIKELY(control != NULL && control->home != NULL)) {
+		if (shim_real_usable() == SHIM_USABLE_HEADER && control->fast == NULL) {
+			shim_block_open(control);
+		}
 		return control;
 	}
 	return shim_start_is_off() ? NULL : shim_block_attach();
@@ -33,19 +36,24 @@ static void cell_add(struct shim_control *control, size_t cell_offset, uint64_t 
 #define ADD(field, amount) cell_add(control, offsetof(struct shim_block, field), (amount))
 
 size_t shim_record_usable(void *p) {
-	switch (shim_real.usable) {
-	case SHIM_USABLE_HEADER: {
-		size_t header = shim_chunk_header(p);
-		return shim_chunk_usable(header) -
-				((header & SHIM_CHUNK_MMAPPED) != 0 ? SHIM_CHUNK_OVERHEAD
-								    : 0);
+	if (shim_real_usable() == SHIM_USABLE_NONE) {
+		return 0;
 	}
-	case SHIM_USABLE_FUNCTION:
+	if (!shim_real.is_glibc) {
 		return shim_real.malloc_usable_size(p);
-	case SHIM_USABLE_NONE:
-		break;
 	}
-	return 0;
+	size_t header = shim_chunk_header(p);
+	if ((header & SHIM_CHUNK_MMAPPED) != 0) {
+		return shim_real.malloc_usable_size(p);
+	}
+	if (shim_real_usable() == SHIM_USABLE_HEADER) {
+		return shim_chunk_usable(header);
+	}
+	size_t usable = shim_real.malloc_usable_size(p);
+	if (atomic_load_explicit(&shim_real.is_comparing, memory_order_relaxed)) {
+		shim_real_compare(shim_chunk_usable(header), usable);
+	}
+	return usable;
 }
 
 static void allocated(struct shim_control *control, void *p, size_t requested) {
@@ -72,10 +80,12 @@ static void wake(struct shim_control *control) {
 }
 
 SHIM_COLD void shim_record_allocation(void *p, size_t requested) {
-	if (shim_start_is_off()) {
+	/* muted: an operator of the allocator itself, called while we ask it something */
+	if (shim_start_is_off() || shim_tls.muted != 0) {
 		return;
 	}
 	int saved = errno;
+	shim_tls.events++;
 	struct shim_control *control = own_control();
 	if (p != NULL) {
 		allocated(control, p, requested);
@@ -93,13 +103,20 @@ SHIM_COLD void *shim_record_wake(void *p) {
 	return p;
 }
 
-SHIM_COLD void shim_record_free(void *p) {
+void shim_record_freed(size_t usable) {
 	if (shim_start_is_off()) {
 		return;
 	}
 	int saved = errno;
-	freed(own_control(), shim_record_usable(p));
+	shim_tls.events++;
+	freed(own_control(), usable);
 	errno = saved;
+}
+
+SHIM_COLD void shim_record_free(void *p) {
+	if (!shim_start_is_off()) {
+		shim_record_freed(shim_record_usable(p));
+	}
 }
 
 void shim_record_reallocation(void *p, int moved, size_t old_usable, size_t requested) {

@@ -65,6 +65,9 @@ void shim_record_allocation(void *p, size_t requested);
 /* After a count that said the slow path is due; Returns `p`, so that the hook ends in a jump. */
 void *shim_record_wake(void *p);
 
+/* The same when only the usable size is known, and the block may be gone. */
+void shim_record_freed(size_t usable);
+
 /* Before the real free; `p` is neither NULL nor bootstrap memory; errno kept. */
 void shim_record_free(void *p);
 

@@ -51,7 +51,7 @@ static void describe(const char *allocator) {
 			sizeof(shim_segment->libc) - used - 1);
 	/* relaxed: readers wait for `state` */
 	atomic_store_explicit(&shim_segment->bytes_known,
-			shim_real.usable != SHIM_USABLE_NONE, memory_order_relaxed);
+			shim_real_usable() != SHIM_USABLE_NONE, memory_order_relaxed);
 }
 
 bool shim_start_counting(void) {
@@ -62,7 +62,7 @@ bool shim_start_counting(void) {
 		return expected == COUNTING;
 	}
 	int saved = errno;
-	shim_tls.muted++;
+	shim_mute();
 	const char *allocator = "other";
 	shim_real_prove(&allocator);
 	int r = shim_segment_create();
@@ -70,7 +70,7 @@ bool shim_start_counting(void) {
 		describe(allocator);
 		shim_thread_init(last_left);
 	}
-	shim_tls.muted--;
+	shim_unmute();
 	errno = saved;
 	atomic_store_explicit(&phase, r == 0 ? COUNTING : OFF, memory_order_release);
 	return r == 0;
@@ -87,6 +87,7 @@ void shim_start_turn_off(void) {
 	struct shim_control *control = shim_tls.current;
 	if (control != NULL) {
 		control->block = NULL;
+		control->fast = NULL;
 		control->home = NULL;
 	}
 }
@@ -124,7 +125,11 @@ void shim_start_wait(bool wanted) {
 	atomic_store_explicit(&waiting, wanted, memory_order_relaxed);
 }
 
+/* An orphan is a daemon in the making: who served it before is gone. */
 static bool child_is_old_enough(void) {
+	if (getppid() != shim_segment->parent_pid) {
+		return true;
+	}
 	struct timespec now = { 0, 0 };
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;

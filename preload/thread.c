@@ -65,11 +65,11 @@ static void leave(void *value) {
 		return;
 	}
 	if (control->started) {
-		control->started = 0;
+		control->started = false;
 		count_end(control);
 	}
-	bool hooked = control->hooked != 0;
-	control->hooked = 0;
+	bool hooked = control->hooked;
+	control->hooked = false;
 	shim_block_leave(control);
 	/* relaxed: the number itself decides, nothing is published */
 	if (hooked &&
@@ -95,9 +95,9 @@ void shim_thread_fork(void) {
 
 void shim_thread_arm(struct shim_control *control) {
 	if (have_key) {
-		shim_tls.muted++; /* a key above 31 makes glibc calloc a second level */
+		shim_mute(); /* a key above 31 makes glibc calloc a second level */
 		(void)shim_libc.pthread_setspecific(key, control);
-		shim_tls.muted--;
+		shim_unmute();
 	}
 }
 
@@ -143,8 +143,8 @@ static void begin(uint64_t stack_bytes) {
 				memory_order_relaxed);
 		return;
 	}
-	control->hooked = 1;
-	control->started = 1;
+	control->hooked = true;
+	control->started = true;
 	control->started_ns = now_ns();
 	control->stack_bytes = stack_bytes;
 	shim_cell_add(&control->home->stack_reserved_bytes, stack_bytes);
