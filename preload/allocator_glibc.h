@@ -5,15 +5,24 @@
 /*
  * What glibc's allocator says about itself. mallinfo2 (2.33) locks every arena in turn and
  * walks its bins: never at a scrape, and it may hang where the host deadlocked in malloc.
+ *
+ * On a heap that the host has overwritten that walk crashes, and the host, which might have
+ * lived on, must not. So a short-lived process that shares our memory but not our signal
+ * handlers makes the call: when it dies of it, we are told and do not ask again. An arena's
+ * lock that it held stays locked; the heap was lost before.
  */
+
+#include <stdbool.h>
 
 struct shim_allocator_stats;
 
 /*
- * Fills `stats`; leaves it alone when the next allocator is not glibc's or has no mallinfo2.
+ * Fills `stats`; leaves it alone when the next allocator is not glibc's or has no mallinfo2,
+ * and for good once the call has failed.
  *
- * Calls  keeper's slow tick
+ * Returns  false the first time the call fails: the heap is damaged
+ * Calls    keeper's slow tick, or the exiting thread
  */
-void shim_allocator_glibc_take(struct shim_allocator_stats *stats);
+bool shim_allocator_glibc_take(struct shim_allocator_stats *stats);
 
 #endif

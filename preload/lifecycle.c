@@ -96,7 +96,11 @@ static void task_slow_tick(void) {
 	look_for_own_malloc();
 	shim_block_sweep();
 	/* last: it may hang where the host hangs in its allocator */
-	shim_allocator_glibc_take(&shim_segment->allocator_stats);
+	if (!shim_allocator_glibc_take(&shim_segment->allocator_stats)) {
+		shim_message(SHIM_ERROR,
+				"the heap is damaged: glibc's mallinfo2 crashed on it. No allocator "
+				"statistics from now on, the program may crash. Run it under valgrind.");
+	}
 }
 
 static void task_close(void) {
@@ -205,7 +209,7 @@ __attribute__((destructor)) static void unload(void) {
 	}
 	if (settings.textfile[0] != '\0' && shim_keeper_stop(DEADLINE_MS)) {
 		char path[SHIM_PATH_BYTES];
-		shim_allocator_glibc_take(&shim_segment->allocator_stats);
+		(void)shim_allocator_glibc_take(&shim_segment->allocator_stats);
 		struct prom_exporter *last = make_exporter();
 		if (last != NULL &&
 				shim_settings_expand(settings.textfile, getpid(),
