@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "preload/control.h"
 #include "preload/layout.h"
 #include "preload/real.h"
 

@@ -21,7 +21,7 @@ struct shim_allocator_stats;
  * and for good once the call has failed.
  *
  * Returns  false the first time the call fails: the heap is damaged
- * Calls    keeper's slow tick, or the exiting thread
+ * Calls    keeper's slow tick
  */
 bool shim_allocator_glibc_take(struct shim_allocator_stats *stats);
 

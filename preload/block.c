@@ -163,13 +163,3 @@ void shim_block_sweep(void) {
 		}
 	}
 }
-
-void shim_block_wake_all(void) {
-	/* acquire: pairs with the release in append */
-	uint32_t count = atomic_load_explicit(&shim_segment->block_count,
-			memory_order_acquire);
-	for (uint32_t i = 0; i < count; i++) {
-		/* relaxed: a lone number, seen at the thread's next malloc */
-		atomic_store_explicit(&shim_controls[i].next, 0, memory_order_relaxed);
-	}
-}

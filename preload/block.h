@@ -43,9 +43,6 @@ void shim_block_leave(struct shim_control *control);
  */
 void shim_block_sweep(void);
 
-/* Sends every thread's next malloc through the slow path, once. */
-void shim_block_wake_all(void);
-
 /* Tells which index `control` has. */
 uint32_t shim_block_index(const struct shim_control *control);
 

@@ -18,6 +18,14 @@ SHIM_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 SHIM_EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *arg);
 SHIM_EXPORT void pthread_exit(void *result);
 
+/* Gives the thread a block if it has none, or one that a fork took away. */
+static void attach(void) {
+	if ((shim_tls.current == NULL || shim_tls.current->home == NULL) &&
+			!shim_start_is_off()) {
+		(void)shim_block_attach();
+	}
+}
+
 /* Address space that a thread with `attr` reserves for its stack; NULL: the default's. */
 static uint64_t stack_bytes(const pthread_attr_t *attr) {
 	size_t bytes = 0;
@@ -42,9 +50,7 @@ static uint64_t stack_bytes(const pthread_attr_t *attr) {
 
 /* A place for the launch, filled; NULL: start the thread uncounted. */
 static struct shim_launch *launch_of(const pthread_attr_t *attr, void *arg) {
-	if (shim_tls.current == NULL && !shim_start_is_off()) {
-		(void)shim_block_attach(); /* the first event of a program may be this one */
-	}
+	attach(); /* the first event of a program may be this one */
 	if (shim_start_is_off() || !shim_start_is_counting()) {
 		return NULL;
 	}
@@ -105,9 +111,7 @@ int thrd_create(thrd_t *thread, thrd_start_t start, void *arg) {
  * wait for our threads for ever.
  */
 void pthread_exit(void *result) {
-	if (shim_tls.current == NULL && !shim_start_is_off()) {
-		(void)shim_block_attach();
-	}
+	attach();
 	shim_real.pthread_exit(result);
 	__builtin_unreachable();
 }

@@ -22,6 +22,7 @@
 #include "preload/segment.h"
 #include "preload/start.h"
 #include "preload/text.h"
+#include "preload/thread.h"
 
 enum {
 	STACK_BYTES = 64 << 10,
@@ -43,7 +44,8 @@ static uint64_t slow_interval;
 
 static struct own_thread keeper, server;
 
-/* 1 while a keeper exists or is being made. Writer: who starts or stops, by CAS. */
+/* NONE -> RUNNING -> STOPPING -> NONE, or back to RUNNING. Writer: who starts or stops, by CAS. */
+enum { NONE, RUNNING, STOPPING };
 static _Atomic uint32_t running;
 
 /* Futex: the host stores 1 and wakes, the keeper waits. Relaxed: the join orders the rest. */
@@ -51,9 +53,6 @@ static _Atomic uint32_t stop_wanted;
 
 /* Secure bits of our threads: what their creator had, for they never change them. */
 static int own_secure_bits;
-
-/* The tid that left as the last one; 0 = none. Relaxed: a lone number. */
-static _Atomic uint32_t left_by;
 
 static uint64_t now_ns(void) {
 	struct timespec now = { 0, 0 };
@@ -146,8 +145,10 @@ static int create(struct own_thread *own) {
 	sigprocmask(SIG_SETMASK, &all, &before);
 	shim_mute();
 	int r = EINVAL;
-	for (size_t bytes = STACK_BYTES; r == EINVAL && bytes <= STACK_BYTES_MAX;
-			bytes *= 2) {
+	/* static TLS lies on the stack too: glibc knows how much, under a private name */
+	size_t least = shim_libc.minstack != NULL ? shim_libc.minstack(NULL) : 0;
+	for (size_t bytes = (STACK_BYTES + least + 4095) & ~(size_t)4095;
+			r == EINVAL && bytes <= STACK_BYTES_MAX; bytes *= 2) {
 		r = create_on(own, bytes);
 	}
 	shim_unmute();
@@ -266,10 +267,16 @@ static void *keep(void *arg) {
 }
 
 void shim_keeper_start(void) {
-	uint32_t none = 0;
+	uint32_t none = NONE;
+	if (!shim_thread_ends_are_seen()) {
+		shim_message(SHIM_WARNING,
+				"no thread key is free. Counting goes on, nothing is served: a thread "
+				"of ours would keep the process alive after main's pthread_exit.");
+		return;
+	}
 	/* acquire: pairs with the release of who stopped the last one */
 	if (keeper_tasks == NULL ||
-			!atomic_compare_exchange_strong_explicit(&running, &none, 1,
+			!atomic_compare_exchange_strong_explicit(&running, &none, RUNNING,
 					memory_order_acquire, memory_order_relaxed)) {
 		return;
 	}
@@ -282,13 +289,18 @@ void shim_keeper_start(void) {
 	if (r != 0) {
 		report("our thread cannot be started", r,
 				"Counting goes on, nothing is served. Raise the limit of threads.");
-		atomic_store_explicit(&running, 0, memory_order_release);
+		atomic_store_explicit(&running, NONE, memory_order_release);
 	}
 }
 
+/*
+ * The number of a vfork child or of a raw clone is not the one that the keeper belongs to,
+ * though the memory says it runs.
+ */
 bool shim_keeper_is_running(void) {
 	/* acquire: pairs with the release in shim_keeper_stop */
-	return atomic_load_explicit(&running, memory_order_acquire) != 0;
+	return atomic_load_explicit(&running, memory_order_acquire) == RUNNING &&
+			shim_process->pid == getpid();
 }
 
 /* Joins within the deadline; glibc has the timed join since 2.3.3. */
@@ -305,18 +317,28 @@ static bool join(unsigned deadline_ms) {
 }
 
 bool shim_keeper_stop(unsigned deadline_ms) {
+	uint32_t expected = RUNNING;
 	if (!shim_keeper_is_running()) {
 		return true;
 	}
+	/* one host thread stops and joins; relaxed: the join orders the rest */
+	if (!atomic_compare_exchange_strong_explicit(&running, &expected, STOPPING,
+			    memory_order_relaxed, memory_order_relaxed)) {
+		return false;
+	}
 	atomic_store_explicit(&stop_wanted, 1, memory_order_relaxed);
 	syscall(SYS_futex, &stop_wanted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	int cancel = 0; /* the host's call may be no cancellation point, a join is one */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	shim_mute();
 	bool gone = join(deadline_ms);
 	shim_unmute();
+	pthread_setcancelstate(cancel, NULL);
 	if (gone) {
 		bury(&keeper);
-		atomic_store_explicit(&running, 0, memory_order_release);
 	}
+	/* release: pairs with the acquire of who starts the next, or asks */
+	atomic_store_explicit(&running, gone ? NONE : RUNNING, memory_order_release);
 	return gone;
 }
 
@@ -343,28 +365,13 @@ bool shim_keeper_differs(void) {
 
 void shim_keeper_leave(void) {
 	enum { DEADLINE_MS = 1000 };
-	/* relaxed: lone numbers */
-	if (atomic_load_explicit(&running, memory_order_relaxed) == 0) {
-		return;
-	}
-	atomic_store_explicit(&left_by, (uint32_t)syscall(SYS_gettid),
-			memory_order_relaxed);
-	if (shim_keeper_stop(DEADLINE_MS)) {
-		shim_start_wait(true);
-		shim_block_wake_all();
-	}
-}
-
-bool shim_keeper_is_left_by_me(void) {
-	uint32_t tid = atomic_load_explicit(&left_by, memory_order_relaxed);
-	return tid != 0 && tid == (uint32_t)syscall(SYS_gettid);
+	(void)shim_keeper_stop(DEADLINE_MS);
 }
 
 void shim_keeper_fork(void) {
 	/* relaxed: the one thread there is. Stacks of the parent's threads stay mapped. */
-	atomic_store_explicit(&running, 0, memory_order_relaxed);
+	atomic_store_explicit(&running, NONE, memory_order_relaxed);
 	atomic_store_explicit(&stop_wanted, 0, memory_order_relaxed);
-	atomic_store_explicit(&left_by, 0, memory_order_relaxed);
 	memset(&keeper, 0, sizeof(keeper));
 	memset(&server, 0, sizeof(server));
 }

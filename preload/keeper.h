@@ -60,10 +60,9 @@ bool shim_keeper_differs(void);
 /*
  * The calling thread is the last that we know of and is leaving: our threads go first, so
  * that glibc sees its own last thread and ends the process. Should others live that were
- * made behind our back, their next malloc starts the keeper again; this thread's does not.
+ * made behind our back, nothing is served from here on: a thread of ours would outlive them.
  */
 void shim_keeper_leave(void);
-bool shim_keeper_is_left_by_me(void);
 
 /* In a forked child: there is no keeper here. Async-signal-safe. */
 void shim_keeper_fork(void);

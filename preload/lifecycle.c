@@ -119,17 +119,12 @@ static const struct shim_keeper_tasks tasks = {
 };
 
 static void after_fork_in_child(void) {
-	/* On kernels that cannot wipe, the page still says "alive". */
-	if (shim_process != NULL) {
-		/* relaxed: the one thread there is */
-		atomic_store_explicit(&shim_process->alive, 0, memory_order_relaxed);
-		if (shim_tls.current != NULL) {
-			shim_tls.current->block = NULL;
-			shim_tls.current->fast = NULL;
-			shim_tls.current->home = NULL;
-		}
-	}
 	exporter = NULL;
+	if (shim_process == NULL || shim_process->pid == getpid()) {
+		return; /* a handler before ours allocated: the child has started */
+	}
+	/* Kernels before 4.14 cannot wipe the page. Relaxed: the one thread there is. */
+	atomic_store_explicit(&shim_process->alive, 0, memory_order_relaxed);
 	shim_start_child();
 }
 
@@ -200,7 +195,8 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envi
 
 /*
  * Runs after most destructors of the host: we were loaded first. Only the text file makes
- * us wait for our threads, and that not for ever.
+ * us wait for our threads, and that not for ever. The allocator is not asked again: the host
+ * may have come here from a signal handler inside malloc.
  */
 __attribute__((destructor)) static void unload(void) {
 	enum { DEADLINE_MS = 1000 };
@@ -209,7 +205,6 @@ __attribute__((destructor)) static void unload(void) {
 	}
 	if (settings.textfile[0] != '\0' && shim_keeper_stop(DEADLINE_MS)) {
 		char path[SHIM_PATH_BYTES];
-		(void)shim_allocator_glibc_take(&shim_segment->allocator_stats);
 		struct prom_exporter *last = make_exporter();
 		if (last != NULL &&
 				shim_settings_expand(settings.textfile, getpid(),

@@ -139,6 +139,7 @@ static void resolve_libc(void) {
 		{ "pthread_join", offsetof(struct shim_libc, pthread_join) },
 		{ "pthread_timedjoin_np",
 				offsetof(struct shim_libc, pthread_timedjoin_np) },
+		{ "__pthread_get_minstack", offsetof(struct shim_libc, minstack) },
 		{ "pthread_attr_init", offsetof(struct shim_libc, pthread_attr_init) },
 		{ "pthread_attr_destroy",
 				offsetof(struct shim_libc, pthread_attr_destroy) },
@@ -309,18 +310,22 @@ void shim_real_prove(const char **allocator) {
 			object_of(address(&shim_libc.gnu_get_libc_version)) == object;
 	if (one_object) {
 		memcpy(&shim_real.malloc_usable_size, &usable, sizeof(usable));
-		/* relaxed: one thread starts counting */
-		atomic_store_explicit(&shim_real.usable, SHIM_USABLE_FUNCTION,
-				memory_order_relaxed);
-		atomic_store_explicit(&shim_real.is_comparing, shim_real.is_glibc,
-				memory_order_relaxed);
 	}
 	if (one_object && !shim_real.is_glibc) {
-		/* tcmalloc's makes an object with operator new the first time: not while we count */
+		/*
+		 * tcmalloc's makes an object with operator new the first time: before we ask for
+		 * sizes ourselves, or that operator's hook would ask again.
+		 */
 		void *p = shim_real.malloc(1);
 		(void)shim_real.malloc_usable_size(p);
 		shim_real.free(p);
 	}
+	/* relaxed: one thread starts counting */
+	atomic_store_explicit(&shim_real.usable,
+			one_object ? SHIM_USABLE_FUNCTION : SHIM_USABLE_NONE,
+			memory_order_relaxed);
+	atomic_store_explicit(&shim_real.is_comparing, shim_real.is_glibc,
+			memory_order_relaxed);
 	*allocator = shim_real.is_glibc ? "glibc"
 					: allocator_name(address(&shim_real.free));
 	forget_errors();

@@ -72,6 +72,7 @@ struct shim_libc {
 	int (*pthread_join)(pthread_t thread, void **result);
 	int (*pthread_timedjoin_np)(pthread_t thread, void **result,
 			const struct timespec *at);
+	size_t (*minstack)(const pthread_attr_t *attr); /* __pthread_get_minstack */
 	int (*pthread_attr_init)(pthread_attr_t *attr);
 	int (*pthread_attr_destroy)(pthread_attr_t *attr);
 	int (*pthread_attr_setstack)(pthread_attr_t *attr, void *stack, size_t size);

@@ -18,14 +18,18 @@ static struct shim_control *own_control(void) {
 	return shim_start_is_off() ? NULL : shim_block_attach();
 }
 
+/*
+ * A signal handler may fork between here and own_control, and its child come back to this
+ * very event with the control wiped: then nobody has a home.
+ */
 static void cell_add(struct shim_control *control, size_t cell_offset, uint64_t amount) {
-	struct shim_block *block =
-			control != NULL ? control->home : shim_block_overflow();
+	struct shim_block *home = control != NULL ? control->home : NULL;
+	struct shim_block *block = home != NULL ? home : shim_block_overflow();
 	if (block == NULL) {
 		return;
 	}
 	_Atomic uint64_t *cell = (void *)((char *)block + cell_offset);
-	if (control != NULL) {
+	if (home != NULL) {
 		shim_cell_add(cell, amount);
 	} else {
 		/* relaxed: a lone number with many writers */
@@ -69,19 +73,19 @@ static void freed(struct shim_control *control, size_t usable) {
 
 /* The slow path of malloc proper, when it is due. */
 static void wake(struct shim_control *control) {
-	/* relaxed: own cell, a lone number */
-	if (control != NULL &&
-			atomic_load_explicit(&control->home->allocated_bytes,
+	struct shim_block *home = control != NULL ? control->home : NULL;
+	/* relaxed: own cells, lone numbers */
+	if (home != NULL &&
+			atomic_load_explicit(&home->allocated_bytes,
 					memory_order_relaxed) >=
 					atomic_load_explicit(&control->next,
 							memory_order_relaxed)) {
-		shim_start_wake(control);
+		shim_start_wake(control, home);
 	}
 }
 
 SHIM_COLD void shim_record_allocation(void *p, size_t requested) {
-	/* muted: an operator of the allocator itself, called while we ask it something */
-	if (shim_start_is_off() || shim_tls.muted != 0) {
+	if (shim_start_is_off()) {
 		return;
 	}
 	int saved = errno;

@@ -106,6 +106,8 @@ void shim_start_child(void) {
 	}
 	int saved = errno;
 	uint32_t mode = shim_segment->mode;
+	/* a thread of this process may get the wiped control that was the parent's */
+	shim_tls.current = NULL;
 	shim_thread_fork();
 	shim_keeper_fork();
 	if (shim_segment_fork() != 0) {
@@ -148,7 +150,7 @@ static bool try_keeper(void) {
 	}
 	if (shim_start_is_off() || shim_tls.muted != 0 || shim_tls.creating != 0 ||
 			shim_process->pid != getpid() || !child_is_old_enough() ||
-			is_on_signal_stack() || shim_keeper_is_left_by_me()) {
+			is_on_signal_stack()) {
 		return false;
 	}
 	shim_start_wait(false);
@@ -156,10 +158,9 @@ static bool try_keeper(void) {
 	return true;
 }
 
-void shim_start_wake(struct shim_control *control) {
+void shim_start_wake(struct shim_control *control, struct shim_block *home) {
 	/* relaxed: own cells */
-	uint64_t now = atomic_load_explicit(&control->home->allocated_bytes,
-			memory_order_relaxed);
+	uint64_t now = atomic_load_explicit(&home->allocated_bytes, memory_order_relaxed);
 	atomic_store_explicit(&control->next,
 			try_keeper() ? UINT64_MAX : now + AGAIN_BYTES,
 			memory_order_relaxed);

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 
+struct shim_block;
 struct shim_control;
 
 /*
@@ -47,7 +48,7 @@ bool shim_start_is_waiting(void);
 void shim_start_wait(bool wanted);
 
 /* The slow path of an allocating hook is due: starts the keeper if this is the moment. */
-void shim_start_wake(struct shim_control *control);
+void shim_start_wake(struct shim_control *control, struct shim_block *home);
 
 /* The same, from the hooks of pthread_create and thrd_create. */
 void shim_start_wake_create(void);

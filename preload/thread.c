@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/thread.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <time.h>
 
@@ -50,13 +51,13 @@ static void count_end(struct shim_control *control) {
 	shim_cell_add(&block->thread_ends, 1);
 }
 
-/* The TSD destructor; `value` is the thread's control. */
+/*
+ * The TSD destructor. Its value only makes glibc call it: after a fork it is the parent's
+ * control, which may be another thread's by now.
+ */
 static void leave(void *value) {
-	struct shim_control *control = value;
-	/* A fork wiped the control of its one thread: that thread may have a new one. */
-	if (control->home == NULL) {
-		control = shim_tls.current;
-	}
+	(void)value;
+	struct shim_control *control = shim_tls.current;
 	if (control == NULL || control->home == NULL) {
 		return;
 	}
@@ -84,6 +85,10 @@ void shim_thread_init(void (*last)(void)) {
 	have_key = shim_libc.pthread_key_create != NULL &&
 			shim_libc.pthread_setspecific != NULL &&
 			shim_libc.pthread_key_create(&key, leave) == 0;
+}
+
+bool shim_thread_ends_are_seen(void) {
+	return have_key;
 }
 
 void shim_thread_fork(void) {
@@ -135,14 +140,17 @@ void shim_thread_abandon(struct shim_launch *launch) {
 
 /* Without a block nobody would see the thread's end: then it is not counted as begun. */
 static void begin(uint64_t stack_bytes) {
+	int saved = errno; /* a new thread's is 0 */
 	struct shim_control *control = shim_block_attach();
 	if (control == NULL) {
 		SHIM_RECORD(uncounted_events, 1);
 		/* relaxed: as in shim_thread_abandon */
 		atomic_fetch_sub_explicit(&shim_process->host_threads, 1,
 				memory_order_relaxed);
+		errno = saved;
 		return;
 	}
+	errno = saved;
 	control->hooked = true;
 	control->started = true;
 	control->started_ns = now_ns();

@@ -29,6 +29,9 @@ struct shim_launch {
 /* Makes the TSD key; without one no end is seen. `last` runs when no host thread is left. */
 void shim_thread_init(void (*last)(void));
 
+/* Tells whether there is a key: without one a thread of ours would outlive main's pthread_exit. */
+bool shim_thread_ends_are_seen(void);
+
 /* After a fork: forgets the launches of threads that are not here. */
 void shim_thread_fork(void);
 
