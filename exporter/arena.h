@@ -14,7 +14,7 @@
 
 struct prom_arena {
 	unsigned char *base; /* mapped; NULL when init failed */
-	size_t size_bytes;   /* mapped, touched on demand */
+	size_t size_bytes; /* mapped, touched on demand */
 	size_t used_bytes;
 };
 

@@ -210,6 +210,16 @@ void prom_connection_refuse(struct prom_service *service,
 	refusal_send(service, connection, 503);
 }
 
+void prom_connection_expel(struct prom_service *service,
+		struct prom_connection *connection) {
+	if (connection->state == PROM_CONNECTION_FRESH) {
+		refusal_send(service, connection, 503);
+	}
+	if (connection->state != PROM_CONNECTION_FREE) {
+		prom_connection_close(service, connection);
+	}
+}
+
 static int reply_status(struct prom_service *service, struct prom_connection *connection,
 		const struct prom_request *request, struct prom_buf *body,
 		const char **type) {

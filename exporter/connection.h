@@ -76,6 +76,10 @@ void prom_connection_refuse(struct prom_service *service,
 void prom_connection_close(struct prom_service *service,
 		struct prom_connection *connection);
 
+/* Closes to make room: who was never answered is told 503. */
+void prom_connection_expel(struct prom_service *service,
+		struct prom_connection *connection);
+
 /* What poll(2) shall wait for. */
 short prom_connection_events(const struct prom_connection *connection);
 

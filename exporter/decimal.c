@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "exporter/decimal.h"
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -9,7 +8,8 @@
 enum {
 	MANTISSA_BITS = 52,
 	EXPONENT_BIAS = 1075, /* value = mantissa times 2^(exponent field - bias) */
-	WORDS = 40 /* 2^1077 * 10 and 2^55 * 10^325 fit, normalised */
+	/* no number here is above 2^1120: 2^1077 * 10, 2^55 * 10^325, and 31 bits of shift */
+	WORDS = 40
 };
 
 struct big { /* a natural number; words[count - 1] != 0 */
@@ -30,8 +30,7 @@ static void big_multiply(struct big *big, uint32_t factor) {
 		big->words[i] = (uint32_t)carry;
 		carry >>= 32;
 	}
-	if (carry != 0) {
-		assert(big->count < WORDS);
+	if (carry != 0 && big->count < WORDS) {
 		big->words[big->count++] = (uint32_t)carry;
 	}
 }
@@ -50,7 +49,6 @@ static void big_multiply_power_of_ten(struct big *big, unsigned power) {
 static void big_shift(struct big *big, unsigned bits) {
 	size_t words = bits / 32;
 	if (words > 0 && big->count > 0) {
-		assert(big->count + words <= WORDS);
 		memmove(big->words + words, big->words,
 				big->count * sizeof(big->words[0]));
 		memset(big->words, 0, words * sizeof(big->words[0]));
@@ -91,7 +89,6 @@ static void big_subtract(struct big *big, const struct big *other, uint32_t time
 		borrow = (taken >> 32) + (big->words[i] < low);
 		big->words[i] -= low;
 	}
-	assert(borrow == 0);
 	while (big->count > 0 && big->words[big->count - 1] == 0) {
 		big->count--;
 	}
@@ -186,7 +183,7 @@ static void decimal_round_up(struct prom_decimal *out) {
 
 /* Writes the digits until what is left no longer matters. */
 static void fraction_write(struct fraction *f, struct prom_decimal *out) {
-	for (;;) {
+	while (out->count < PROM_DECIMAL_DIGITS) { /* 17 are enough for every double */
 		unsigned digit = fraction_take_digit(f);
 		int low = big_compare_sum(&f->rest, &nothing, &f->below);
 		int high = big_compare_sum(&f->rest, &f->above, &f->scale);
@@ -201,7 +198,6 @@ static void fraction_write(struct fraction *f, struct prom_decimal *out) {
 			}
 			return;
 		}
-		assert(out->count < PROM_DECIMAL_DIGITS);
 		big_multiply(&f->rest, 10);
 		big_multiply(&f->below, 10);
 		big_multiply(&f->above, 10);
@@ -228,7 +224,6 @@ void prom_decimal_from_double(double value, struct prom_decimal *out) {
 	memcpy(&bits, &value, sizeof(bits));
 	uint64_t mantissa = bits & (((uint64_t)1 << MANTISSA_BITS) - 1);
 	int field = (int)(bits >> MANTISSA_BITS & 0x7ff);
-	assert(bits != 0 && field != 0x7ff && bits >> 63 == 0);
 	bool uneven = mantissa == 0 && field > 1;
 	if (field == 0) {
 		field = 1; /* subnormal: same exponent, no hidden bit */

@@ -155,12 +155,13 @@ int prom_elf_symbols_read(const struct prom_elf_file *file, struct prom_elf_tabl
 
 	for (uint64_t i = 0; r == 0 && i < symbols.size_bytes / sizeof(Elf64_Sym);
 			i += SYMBOL_PIECE) {
-		Elf64_Sym piece[SYMBOL_PIECE];
+		Elf64_Sym piece[SYMBOL_PIECE] = { 0 };
 		uint64_t left = symbols.size_bytes / sizeof(Elf64_Sym) - i;
 		size_t count = left < SYMBOL_PIECE ? (size_t)left : SYMBOL_PIECE;
 		r = prom_elf_file_read(file, symbols.offset + i * sizeof(Elf64_Sym),
 				piece, count * sizeof(Elf64_Sym));
 		for (size_t k = 0; r == 0 && k < count; k++) {
+			/* NOLINTNEXTLINE(clang-analyzer-core.*): filled by the read above, as r is 0 */
 			size_t bit = piece[k].st_name % FILTER_BITS;
 			if ((candidates.filter[bit / 64] >> bit % 64 & 1) == 0) {
 				continue;

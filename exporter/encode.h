@@ -15,6 +15,7 @@
  * out      failed when the page does not fit; what is there then ends with a whole family
  * Source   Prometheus docs, "Exposition formats", text-based format
  */
-void prom_encode_text(const struct prom_family *families, size_t count, struct prom_buf *out);
+void prom_encode_text(const struct prom_family *families, size_t count,
+		struct prom_buf *out);
 
 #endif

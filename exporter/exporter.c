@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "exporter/complaint.h"
+#include "exporter/descriptor.h"
 #include "exporter/encode.h"
 #include "exporter/file.h"
 #include "exporter/page_index.h"
@@ -20,7 +21,7 @@ enum {
 			<< 10, /* one gather, or the text file's page and its gather */
 	TABLE_BYTES = 2 << 20, /* server, connections' input, registry */
 	REPLIES_MAX = 64,
-	DESCRIPTORS_FEW = 24,
+	DESCRIPTORS_FEW = 48, /* below this not all of ours find high numbers */
 	PATH_BYTES = 512,
 	ADDRESS_BYTES = 64,
 };
@@ -120,28 +121,33 @@ static int registry_fill(struct prom_exporter *exporter, const char *collectors)
 	return r;
 }
 
-static void kept_close(int *fd) {
-	if (*fd >= 0) {
-		close(*fd);
-		*fd = -1;
-	}
-}
-
 /*
- * Where few descriptors are allowed, the port and a client come before files that are kept
- * open only to be read faster. The memory limit is then what it was at start.
+ * What stays open goes out of the way of what must be opened later: to high numbers, or,
+ * where few descriptors are allowed, closed again if it was kept only to be read faster.
+ * The memory limit is then what it was at start.
  */
 static void procfs_open(struct prom_exporter *exporter) {
 	struct prom_procfs *procfs = &exporter->procfs;
+	int *const needed[] = { &procfs->proc_fd, &procfs->self_fd };
+	int *const kept[] = { &procfs->stat_fd, &procfs->statm_fd, &procfs->netstat_fd,
+		&procfs->cgroup_fd };
 	struct rlimit limit;
 	/* without /proc the figures that do not need it are read all the same */
 	(void)prom_procfs_open(procfs, exporter->segment->pid, true);
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < DESCRIPTORS_FEW) {
+	bool is_few = getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+			limit.rlim_cur < DESCRIPTORS_FEW;
+	if (is_few) {
 		prom_exporter_publish_slow(exporter);
-		kept_close(&procfs->stat_fd);
-		kept_close(&procfs->statm_fd);
-		kept_close(&procfs->netstat_fd);
-		kept_close(&procfs->cgroup_fd);
+	}
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		*needed[i] = prom_descriptor_raise(*needed[i]);
+	}
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		if (is_few && *kept[i] >= 0) {
+			close(*kept[i]);
+			*kept[i] = -1;
+		}
+		*kept[i] = prom_descriptor_raise(*kept[i]);
 	}
 }
 

@@ -18,12 +18,12 @@ struct prom_exporter;
 struct prom_exporter_config {
 	struct shim_segment *segment; /* of this process; outlives the exporter */
 	uint64_t segment_bytes;
-	const char *address;      /* as prom_server_config */
+	const char *address; /* as prom_server_config */
 	int port;
 	const char *socket_path;
-	const char *port_file;    /* "" = none; %p and %n expanded by the caller */
-	const char *collectors;   /* PROMSHIM_COLLECTORS as in force: "all", "all,-allocator", "malloc" */
-	const char *mode;         /* "serve", "count" */
+	const char *port_file; /* "" = none; %p and %n expanded by the caller */
+	const char *collectors; /* PROMSHIM_COLLECTORS as in force: "all", "all,-allocator", "malloc" */
+	const char *mode; /* "serve", "count" */
 	unsigned max_requests;
 	uint64_t timeout_ns;
 	/*
@@ -52,7 +52,7 @@ void prom_exporter_destroy(struct prom_exporter *exporter);
  */
 int prom_exporter_listen(struct prom_exporter *exporter);
 
-void prom_exporter_run(struct prom_exporter *exporter);  /* server's thread; until stop */
+void prom_exporter_run(struct prom_exporter *exporter); /* server's thread; until stop */
 void prom_exporter_stop(struct prom_exporter *exporter); /* keeper's thread */
 
 /* Reads /proc and publishes the process figures in the segment. Keeper: each tick. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "exporter/places.h"
 
-static const uint64_t fresh_ns = 1000000000; /* so long may a client say nothing */
+static const uint64_t fresh_ns =
+		20000000; /* a client that sends at once is not yet silent */
 
 struct prom_connection *prom_place_find(struct prom_places *places, unsigned first,
 		unsigned end) {
@@ -57,6 +58,6 @@ bool prom_place_free(struct prom_service *service, struct prom_places *places,
 	if (victim == NULL) {
 		return false;
 	}
-	prom_connection_close(service, victim);
+	prom_connection_expel(service, victim);
 	return true;
 }

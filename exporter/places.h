@@ -29,7 +29,7 @@ struct prom_connection *prom_place_find(struct prom_places *places, unsigned fir
 
 /*
  * Closes the most dispensable connection of [first, end), the oldest of its kind: drained,
- * then idle between requests, then silent for a second since it came.
+ * then idle between requests, then silent since it came (which is told 503).
  *
  * Returns  false when each of them has a request under way
  */

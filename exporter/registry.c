@@ -41,6 +41,7 @@ void prom_registry_init(struct prom_registry *registry, struct prom_arena *arena
 	registry->arena = arena;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the macro nests, not we */
 static struct prom_entry *entry_find(const struct prom_registry *registry,
 		const char *name) {
 	struct prom_entry *found;
@@ -48,6 +49,7 @@ static struct prom_entry *entry_find(const struct prom_registry *registry,
 	return found;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): as above */
 static int entry_add(struct prom_registry *registry, struct prom_entry *entry) {
 	HASH_ADD_KEYPTR(hh, registry->entries, entry->name, strlen(entry->name), entry);
 	return entry->hh.tbl == NULL ? -ENOMEM : 0;

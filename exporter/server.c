@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "exporter/connection.h"
+#include "exporter/descriptor.h"
 #include "exporter/listener.h"
 #include "exporter/places.h"
 
 enum {
-	ACCEPTS = 32, /* per turn and listener */
 	ALIGNMENT = 4096,
 };
 
@@ -105,7 +105,9 @@ int prom_server_listen(struct prom_server *server) {
 	if (r < 0) {
 		goto close_stop;
 	}
-	server->stop_fd = stop_fd;
+	server->stop_fd = prom_descriptor_raise(stop_fd);
+	server->listeners[0].fd = prom_descriptor_raise(server->listeners[0].fd);
+	server->listeners[1].fd = prom_descriptor_raise(server->listeners[1].fd);
 	return 0;
 
 close_stop:
@@ -162,31 +164,25 @@ static void admit(struct prom_server *server, int fd, bool over_tcp) {
 }
 
 /*
- * Accepts what waits. When descriptors or memory are short, a dispensable connection makes
- * room; if there is none, nothing is accepted for a while: the listener stays readable,
- * and poll would return at once for ever.
+ * Accepts one connection. One a turn: each newcomer finds what everybody before it left,
+ * places and pages, given back. When descriptors or memory are short, a dispensable
+ * connection makes room; if there is none, nothing is accepted for a while: the listener
+ * stays readable, and poll would return at once for ever.
  */
-static void accept_all(struct prom_server *server, const struct prom_listener *listener) {
-	for (unsigned i = 0; i < ACCEPTS; i++) {
-		int fd = prom_listener_accept(listener);
-		if (fd >= 0) {
-			admit(server, fd, listener->path == NULL);
-			continue;
-		}
-		if (fd == -EAGAIN) {
-			return;
-		}
-		if (fd == -EINTR || fd == -ECONNABORTED) {
-			continue;
-		}
-		bool is_short = fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS ||
-				fd == -ENOMEM;
-		if (!is_short ||
-				!prom_place_free(&server->service, &server->places, 0,
-						PROM_PLACES_MAX)) {
-			server->accepts_at_ns = server->service.now_ns + pause_ns;
-			return;
-		}
+static void accept_one(struct prom_server *server, const struct prom_listener *listener) {
+	int fd = prom_listener_accept(listener);
+	if (fd >= 0) {
+		admit(server, fd, listener->path == NULL);
+		return;
+	}
+	if (fd == -EAGAIN || fd == -EINTR || fd == -ECONNABORTED) {
+		return;
+	}
+	bool is_short = fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM;
+	if (!is_short ||
+			!prom_place_free(&server->service, &server->places, 0,
+					PROM_PLACES_MAX)) {
+		server->accepts_at_ns = server->service.now_ns + pause_ns;
 	}
 }
 
@@ -295,7 +291,7 @@ static void turn(struct prom_server *server) {
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		if (polls[POLL_LISTENER + i].revents != 0) {
-			accept_all(server, &server->listeners[i]);
+			accept_one(server, &server->listeners[i]);
 		}
 	}
 }

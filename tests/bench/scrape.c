@@ -257,6 +257,8 @@ static void compare_windows(const char *path, double seconds) {
 	}
 	bench_summarize(ratios, pairs, &summary);
 	bench_print("host_throughput_kept", &summary, "x");
+	printf("host_scrapes %.1f 1/s\n",
+			(double)totals.good / ((double)pairs * WINDOW_MS / 1000));
 }
 
 static void report(double took_seconds) {

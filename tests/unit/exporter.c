@@ -339,6 +339,11 @@ static void test_complaints(void) {
 			"1 /proc/nowhere/port cannot be written (ENOENT). The file is left out. "
 			"Set PROMSHIM_PORT_FILE to a path that this user can write.",
 			"in these words");
+	told_count = 0;
+	is(prom_exporter_write_textfile(second, "/proc/nowhere/x"), -ENOENT,
+			"a text file, too");
+	is(prom_exporter_write_textfile(second, "/proc/nowhere/x"), -ENOENT, "... twice");
+	is(told_count, 1, "told once");
 	prom_exporter_destroy(second);
 	free(segment);
 }

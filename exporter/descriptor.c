@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#include "exporter/descriptor.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+enum { FIRST_HIGH = 32 }; /* a table of 64 is what every process has: it need not grow */
+
+int prom_descriptor_raise(int fd) {
+	int raised = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FIRST_HIGH);
+	if (raised < 0) {
+		return fd;
+	}
+	close(fd);
+	return raised;
+}

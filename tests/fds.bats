@@ -1,0 +1,98 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Descriptors: the host's numbers are its own, ours cannot be touched, and we hold nothing of the host's.
+# bats file_tags=area:host
+
+setup() {
+	load helpers/common
+	common_setup
+}
+
+teardown() {
+	common_teardown
+}
+
+@test "the host's first descriptor is the same with us" {
+	run -0 bare "$targets/fds" first </dev/null
+	local expected="$output"
+	start "$targets/fds" first
+	expect "$(head -n 1 <<<"$expected")"
+	scrape
+	go_on
+	scrape
+	finish
+	assert_equal "$status" 0
+	run -0 cat "$out"
+	assert_output "$expected"
+}
+
+@test "closing every descriptor does not touch the server" {
+	start "$targets/fds" closefrom
+	expect "closed: 0 1 2"
+	scrape
+	go_on
+	expect "nothing was open"
+	scrape
+	finish
+	assert_equal "$status" 0
+}
+
+@test "dup2 over every number does not touch the server, and nothing of ours is written there" {
+	start "$targets/fds" dup
+	expect "laid over"
+	scrape
+	go_on
+	expect "only mine"
+	scrape
+	finish
+	assert_equal "$status" 0
+	run -0 cat dup_over.file
+	assert_output mine
+}
+
+@test "a limit of 8 descriptors is all the host's" {
+	start "$targets/fds" limit
+	expect limited
+	scrape
+	go_on
+	expect "opened 5"
+	scrape
+	scrape
+	finish
+	assert_equal "$status" 0
+}
+
+@test "the server starts under a limit of 8 descriptors" {
+	start bash -c 'ulimit -n 8; exec "$0" 7' "$targets/idle"
+	expect ready
+	scrape
+	finish
+	assert_equal "$status" 7
+}
+
+@test "children inherit what they inherited without us" {
+	run -0 bare "$targets/fds" inherit
+	local expected="$output"
+	run -0 preload "$targets/fds" inherit
+	assert_output "$expected"
+}
+
+@test "locks and epoll of the host are unharmed" {
+	start "$targets/fds" locks
+	expect locked
+	scrape
+	go_on
+	expect "still locked"
+	finish
+	assert_equal "$status" 0
+}
+
+@test "the output of a daemon's starter ends when the starter does" {
+	local caught
+	SECONDS=0
+	caught="$(STOP="$PWD/stop" PROMSHIM_PORT_FILE="$PWD/port" limit=10 preload \
+		"$targets/fork" daemon)"
+	assert_equal "$caught" ""
+	((SECONDS < 8)) || fail "the reader waited ${SECONDS} s"
+	touch stop
+}

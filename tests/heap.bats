@@ -1,0 +1,45 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The page is served from memory of our own, whatever has become of the host's heap.
+# bats file_tags=area:serve
+
+setup() {
+	load helpers/common
+	common_setup
+}
+
+teardown() {
+	common_teardown
+}
+
+@test "a host that holds its allocator's lock for ever is served" {
+	PROMSHIM_TUNE=slow_interval=100ms start "$targets/arena_lock"
+	expect locked
+	# more than ten slow ticks of 100 ms: the keeper hangs in the lock by then
+	local until=$((SECONDS + 3)) pages=0
+	while ((SECONDS < until)); do
+		scrape
+		pages=$((pages + 1))
+	done
+	((pages >= 5)) || fail "only $pages pages"
+	assert_metric promshim_malloc_allocations_total -ge 2
+	run -1 grep "malloc came back" "$out"
+	finish
+	assert_equal "$status" 0
+}
+
+@test "a host that has overwritten its heap is served, and lives" {
+	PROMSHIM_TUNE=slow_interval=100ms start "$targets/overwritten"
+	expect healthy
+	scrape
+	assert_metric promshim_malloc_allocations_total -eq 400
+	go_on
+	expect overwritten
+	local until=$((SECONDS + 3))
+	while ((SECONDS < until)); do
+		scrape
+	done
+	assert_metric promshim_malloc_frees_total -eq 134
+	finish
+	assert_equal "$status" 0
+}
