@@ -20,6 +20,7 @@ enum { STACK_BYTES = 16 << 10 };
 static _Alignas(16) char stack[STACK_BYTES]; /* one caller at a time */
 
 struct question {
+	pid_t host;
 	struct mallinfo2 info;
 	bool answered;
 };
@@ -40,8 +41,11 @@ static int ask(void *arg) {
 		sigaction(fatal[i], &action, NULL);
 		sigaddset(&set, fatal[i]);
 	}
-	/* the host may end while we wait for an arena */
+	/* the host may end while we wait for an arena, or may have ended just now */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != question->host) {
+		syscall(SYS_exit_group, 1);
+	}
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	question->info = shim_libc.mallinfo2();
 	question->answered = true;
@@ -60,6 +64,12 @@ static bool ask_apart(struct question *question) {
 	return question->answered;
 }
 
+void shim_allocator_glibc_prepare(void) {
+	if (shim_real.is_glibc && shim_libc.mallinfo2 != NULL) {
+		(void)shim_libc.mallinfo2();
+	}
+}
+
 bool shim_allocator_glibc_take(struct shim_allocator_stats *stats) {
 	static bool is_damaged;
 	if (!shim_real.is_glibc || shim_libc.mallinfo2 == NULL || is_damaged) {
@@ -67,6 +77,7 @@ bool shim_allocator_glibc_take(struct shim_allocator_stats *stats) {
 	}
 	struct question question;
 	memset(&question, 0, sizeof(question));
+	question.host = getpid();
 	is_damaged = !ask_apart(&question);
 	if (!question.answered) {
 		return !is_damaged;

@@ -17,6 +17,16 @@
 struct shim_allocator_stats;
 
 /*
+ * Makes glibc initialise its allocator, without allocating. That step has no lock: glibc takes
+ * it before there is a second thread, by what pthread_create allocates; ours allocates
+ * nothing there, and the host's first malloc would meet our mallinfo2.
+ *
+ * Calls    before the first thread of ours, on a host with one thread
+ * Source   glibc malloc/malloc.c, ptmalloc_init and __malloc_initialized
+ */
+void shim_allocator_glibc_prepare(void);
+
+/*
  * Fills `stats`; leaves it alone when the next allocator is not glibc's or has no mallinfo2,
  * and for good once the call has failed.
  *

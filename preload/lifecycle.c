@@ -25,6 +25,7 @@
 static struct shim_settings settings;
 static char port_file[SHIM_PATH_BYTES]; /* expanded for this process */
 static struct prom_exporter *exporter; /* the keeper's; NULL when there is none */
+static int32_t bound_port; /* of PROMSHIM_PORT=0: stays when our threads come back */
 static bool own_malloc_was_looked_for;
 
 static struct prom_exporter *make_exporter(void) {
@@ -34,7 +35,7 @@ static struct prom_exporter *make_exporter(void) {
 		.segment = shim_segment,
 		.segment_bytes = shim_segment->reserved_bytes,
 		.address = settings.address,
-		.port = settings.port,
+		.port = settings.port == 0 ? bound_port : settings.port,
 		.socket_path = settings.socket,
 		.port_file = port_file,
 		.collectors = settings.collectors,
@@ -52,7 +53,13 @@ static bool task_open(void) {
 }
 
 static bool task_listen(void) {
-	return prom_exporter_listen(exporter) == 0;
+	if (prom_exporter_listen(exporter) != 0) {
+		return false;
+	}
+	/* relaxed: a lone number, stored by this thread */
+	bound_port = (int32_t)atomic_load_explicit(&shim_segment->port,
+			memory_order_relaxed);
+	return true;
 }
 
 static void task_serve(void) {
@@ -120,6 +127,7 @@ static const struct shim_keeper_tasks tasks = {
 
 static void after_fork_in_child(void) {
 	exporter = NULL;
+	bound_port = 0;
 	if (shim_process == NULL || shim_process->pid == getpid()) {
 		return; /* a handler before ours allocated: the child has started */
 	}
@@ -189,6 +197,7 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envi
 	shim_keeper_init(&tasks, settings.slow_interval_ns);
 	shim_start_when_last(shim_keeper_leave);
 	if (settings.mode == SHIM_MODE_SERVE) {
+		shim_allocator_glibc_prepare();
 		shim_keeper_start();
 	}
 }

@@ -26,7 +26,7 @@ common_setup() {
 	for name in "${!PROMSHIM_@}"; do
 		unset "$name"
 	done
-	unset LD_PRELOAD
+	unset LD_PRELOAD LD_LIBRARY_PATH # meson sets the latter for what the suite depends on
 	export PROMSHIM_PORT=0 LC_ALL=C
 	export SUBJECTS_DIR="${SUBJECTS_DIR:-$SOURCE_ROOT/build/subjects}"
 	cd "$BATS_TEST_TMPDIR" || return 1
