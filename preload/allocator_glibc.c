@@ -5,7 +5,7 @@
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,14 +15,19 @@
 #include "preload/layout.h"
 #include "preload/real.h"
 
-enum { STACK_BYTES = 16 << 10 };
+enum {
+	STACK_BYTES = 16 << 10,
+	COPY_MAX_BYTES = 64
+			<< 20, /* what a copy of the process may cost: 16,384 page table entries */
+	PATIENCE_MS = 1000,
+};
 
 static _Alignas(16) char stack[STACK_BYTES]; /* one caller at a time */
 
 struct question {
 	pid_t host;
 	struct mallinfo2 info;
-	bool answered;
+	_Atomic bool answered; /* release by who answers, acquire by who asked */
 };
 
 static void give_up(int number) {
@@ -30,7 +35,7 @@ static void give_up(int number) {
 	syscall(SYS_exit_group, 1);
 }
 
-/* In the process that asks: handlers are its own, everything else is the host's. */
+/* In the process that asks: handlers are its own, and nothing of ours. */
 static int ask(void *arg) {
 	static const int fatal[] = { SIGSEGV, SIGBUS, SIGABRT };
 	struct question *question = arg;
@@ -48,20 +53,51 @@ static int ask(void *arg) {
 	}
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	question->info = shim_libc.mallinfo2();
-	question->answered = true;
+	atomic_store_explicit(&question->answered, true, memory_order_release);
 	syscall(SYS_exit_group, 0);
 	return 0;
 }
 
-/* Exit signal 0: the host gets no SIGCHLD, and its own wait does not see the process. */
-static bool ask_apart(struct question *question) {
-	pid_t pid = clone(ask, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK, question);
+/*
+ * Waits for the copy; one whose arena was locked when it was made waits for ever, and goes.
+ *
+ * Returns  whether it ended by itself
+ */
+static bool await(pid_t pid) {
+	const struct timespec step = { 0, 1000000 };
+	for (int i = 0; i < PATIENCE_MS; i++) {
+		pid_t r = waitpid(pid, NULL, (int)__WCLONE | WNOHANG);
+		if (r == pid || (r < 0 && errno != EINTR)) {
+			return true;
+		}
+		nanosleep(&step, NULL);
+	}
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR) {
+	}
+	return false;
+}
+
+/*
+ * Exit signal 0: the host gets no SIGCHLD, and its own wait does not see the process.
+ *
+ * Returns  false when the process died of the question
+ */
+static bool ask_apart(struct question *question, bool in_copy) {
+	int flags = in_copy ? 0 : CLONE_VM | CLONE_VFORK;
+	pid_t pid = clone(ask, stack + STACK_BYTES, flags, question);
 	if (pid < 0) {
 		return true; /* no process to be had: no answer, but no damage either */
 	}
+	if (in_copy) {
+		bool ended = await(pid);
+		return !ended ||
+				atomic_load_explicit(&question->answered,
+						memory_order_acquire);
+	}
 	while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR) {
 	}
-	return question->answered;
+	return atomic_load_explicit(&question->answered, memory_order_acquire);
 }
 
 void shim_allocator_glibc_prepare(void) {
@@ -70,21 +106,9 @@ void shim_allocator_glibc_prepare(void) {
 	}
 }
 
-bool shim_allocator_glibc_take(struct shim_allocator_stats *stats) {
-	static bool is_damaged;
-	if (!shim_real.is_glibc || shim_libc.mallinfo2 == NULL || is_damaged) {
-		return true;
-	}
-	struct question question;
-	memset(&question, 0, sizeof(question));
-	question.host = getpid();
-	is_damaged = !ask_apart(&question);
-	if (!question.answered) {
-		return !is_damaged;
-	}
+static void publish(struct shim_allocator_stats *stats, const struct mallinfo2 *info) {
 	struct timespec now = { 0, 0 };
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	const struct mallinfo2 *info = &question.info;
 	/* relaxed: lone numbers, published by taken_ns; mmapped blocks are not in `arena` */
 	atomic_store_explicit(&stats->heap_bytes, info->arena + info->hblkhd,
 			memory_order_relaxed);
@@ -97,5 +121,24 @@ bool shim_allocator_glibc_take(struct shim_allocator_stats *stats) {
 	atomic_store_explicit(&stats->taken_ns,
 			(uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec,
 			memory_order_release);
-	return true;
+}
+
+bool shim_allocator_glibc_take(struct shim_allocator_stats *stats,
+		uint64_t resident_bytes) {
+	static bool is_damaged;
+	if (!shim_real.is_glibc || shim_libc.mallinfo2 == NULL || is_damaged) {
+		return true;
+	}
+	struct question *question = mmap(NULL, sizeof(*question), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (question == MAP_FAILED) {
+		return true;
+	}
+	question->host = getpid();
+	is_damaged = !ask_apart(question, resident_bytes <= COPY_MAX_BYTES);
+	if (atomic_load_explicit(&question->answered, memory_order_acquire)) {
+		publish(stats, &question->info);
+	}
+	munmap(question, sizeof(*question));
+	return !is_damaged;
 }

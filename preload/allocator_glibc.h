@@ -7,12 +7,15 @@
  * walks its bins: never at a scrape, and it may hang where the host deadlocked in malloc.
  *
  * On a heap that the host has overwritten that walk crashes, and the host, which might have
- * lived on, must not. So a short-lived process that shares our memory but not our signal
- * handlers makes the call: when it dies of it, we are told and do not ask again. An arena's
- * lock that it held stays locked; the heap was lost before.
+ * lived on, must not. So a process apart makes the call: when it dies of it, we are told and
+ * do not ask again. Up to 64 MiB resident it is a copy of the host, which may die with any
+ * lock in its hand. A copy of more would be felt (page tables, write faults), so there it
+ * shares the memory, not the signal handlers; what is left is that a damaged heap of that
+ * size may then stay locked.
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct shim_allocator_stats;
 
@@ -30,9 +33,11 @@ void shim_allocator_glibc_prepare(void);
  * Fills `stats`; leaves it alone when the next allocator is not glibc's or has no mallinfo2,
  * and for good once the call has failed.
  *
+ * resident_bytes  of this process
  * Returns  false the first time the call fails: the heap is damaged
  * Calls    keeper's slow tick
  */
-bool shim_allocator_glibc_take(struct shim_allocator_stats *stats);
+bool shim_allocator_glibc_take(struct shim_allocator_stats *stats,
+		uint64_t resident_bytes);
 
 #endif

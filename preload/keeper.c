@@ -44,8 +44,11 @@ static uint64_t slow_interval;
 
 static struct own_thread keeper, server;
 
-/* NONE -> RUNNING -> STOPPING -> NONE, or back to RUNNING. Writer: who starts or stops, by CAS. */
-enum { NONE, RUNNING, STOPPING };
+/*
+ * NONE -> STARTING -> RUNNING -> STOPPING -> NONE, or back to RUNNING when the deadline passed.
+ * Writer: the host thread that starts or stops, by CAS.
+ */
+enum { NONE, STARTING, RUNNING, STOPPING };
 static _Atomic uint32_t running;
 
 /* Futex: the host stores 1 and wakes, the keeper waits. Relaxed: the join orders the rest. */
@@ -276,8 +279,9 @@ void shim_keeper_start(void) {
 	}
 	/* acquire: pairs with the release of who stopped the last one */
 	if (keeper_tasks == NULL ||
-			!atomic_compare_exchange_strong_explicit(&running, &none, RUNNING,
-					memory_order_acquire, memory_order_relaxed)) {
+			!atomic_compare_exchange_strong_explicit(&running, &none,
+					STARTING, memory_order_acquire,
+					memory_order_relaxed)) {
 		return;
 	}
 	/* relaxed: pthread_create orders it */
@@ -286,10 +290,11 @@ void shim_keeper_start(void) {
 	keeper.body = keep;
 	server.body = serve;
 	int r = create(&keeper);
+	/* release: pairs with the acquire of who stops it */
+	atomic_store_explicit(&running, r == 0 ? RUNNING : NONE, memory_order_release);
 	if (r != 0) {
 		report("our thread cannot be started", r,
 				"Counting goes on, nothing is served. Raise the limit of threads.");
-		atomic_store_explicit(&running, NONE, memory_order_release);
 	}
 }
 

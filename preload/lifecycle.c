@@ -103,7 +103,10 @@ static void task_slow_tick(void) {
 	look_for_own_malloc();
 	shim_block_sweep();
 	/* last: it may hang where the host hangs in its allocator */
-	if (!shim_allocator_glibc_take(&shim_segment->allocator_stats)) {
+	/* relaxed: a lone number; each tick publishes it first */
+	uint64_t resident = atomic_load_explicit(&shim_segment->figures.resident_bytes,
+			memory_order_relaxed);
+	if (!shim_allocator_glibc_take(&shim_segment->allocator_stats, resident)) {
 		shim_message(SHIM_ERROR,
 				"the heap is damaged: glibc's mallinfo2 crashed on it. No allocator "
 				"statistics from now on, the program may crash. Run it under valgrind.");

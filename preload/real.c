@@ -52,6 +52,7 @@ static _Atomic int resolved;
 #define FALLBACK_MALLOC    ABSENT
 #define FALLBACK_THREAD    ABSENT
 #define FALLBACK_IDENTITY  ABSENT
+#define FALLBACK_RIGHTS    ABSENT
 #define FALLBACK_NAMESPACE ABSENT
 /*
  * Without a C++ runtime behind us nobody can throw: a failing new yields NULL. It is our own
@@ -78,6 +79,7 @@ static void resolve_operators(void);
 #define RESOLVE_MALLOC      shim_real_resolve
 #define RESOLVE_THREAD      shim_real_resolve
 #define RESOLVE_IDENTITY    shim_real_resolve
+#define RESOLVE_RIGHTS      shim_real_resolve
 #define RESOLVE_NAMESPACE   shim_real_resolve
 #define RESOLVE_NEW         resolve_operators
 #define RESOLVE_NEW_ALIGNED resolve_operators
@@ -178,6 +180,7 @@ void shim_real_resolve(void) {
 #define RESOLVE_GROUP_MALLOC(name)    RESOLVE_NOW(name)
 #define RESOLVE_GROUP_THREAD(name)    RESOLVE_NOW(name)
 #define RESOLVE_GROUP_IDENTITY(name)  RESOLVE_NOW(name)
+#define RESOLVE_GROUP_RIGHTS(name)    RESOLVE_NOW(name)
 #define RESOLVE_GROUP_NAMESPACE(name) RESOLVE_NOW(name)
 #define RESOLVE_GROUP_NEW(name)
 #define RESOLVE_GROUP_NEW_ALIGNED(name)
@@ -226,35 +229,46 @@ static void *find_in_runtimes(const char *name) {
 	return NULL;
 }
 
+static void *find_operator(const char *name) {
+	void *found = next(name);
+	return found != NULL ? found : find_in_runtimes(name);
+}
+
 static void resolve_operators(void) {
 	shim_real_resolve();
 	int saved = errno;
 	shim_mute();
 	void *allocator = object_of(address(&shim_real.malloc));
+	/*
+	 * In two passes: what counts is known before any operator can be reached, and the
+	 * word is stored once, for another thread may be resolving too.
+	 */
 	uint32_t counted = 0;
-	void *found;
-#define RESOLVE_OPERATOR(name)                                                     \
-	found = next(#name);                                                       \
-	if (found == NULL) {                                                       \
-		found = find_in_runtimes(#name);                                   \
-	}                                                                          \
-	if (found != NULL && allocator != NULL && object_of(found) == allocator) { \
-		counted |= 1U << SHIM_OPERATOR_##name;                             \
-	}                                                                          \
-	shim_real.operators_counted = counted;                                     \
-	if (found != NULL) {                                                       \
-		memcpy(&shim_real.name, &found, sizeof(found));                    \
-	} else {                                                                   \
-		shim_real.name = absent_##name;                                    \
+#define LATE_MALLOC(name)
+#define LATE_THREAD(name)
+#define LATE_IDENTITY(name)
+#define LATE_RIGHTS(name)
+#define LATE_NAMESPACE(name)
+#define LATE_NEW(name)                                        LATE_OPERATOR(name)
+#define LATE_NEW_ALIGNED(name)                                LATE_OPERATOR(name)
+#define LATE_DELETE(name)                                     LATE_OPERATOR(name)
+#define SHIM_HOOK(group, result, name, parameters, arguments) LATE_##group(name)
+#define LATE_OPERATOR(name)                                                      \
+	if (allocator != NULL && object_of(find_operator(#name)) == allocator) { \
+		counted |= 1U << SHIM_OPERATOR_##name;                           \
 	}
-#define RESOLVE_LATE_MALLOC(name)
-#define RESOLVE_LATE_THREAD(name)
-#define RESOLVE_LATE_IDENTITY(name)
-#define RESOLVE_LATE_NAMESPACE(name)
-#define RESOLVE_LATE_NEW(name)                                RESOLVE_OPERATOR(name)
-#define RESOLVE_LATE_NEW_ALIGNED(name)                        RESOLVE_OPERATOR(name)
-#define RESOLVE_LATE_DELETE(name)                             RESOLVE_OPERATOR(name)
-#define SHIM_HOOK(group, result, name, parameters, arguments) RESOLVE_LATE_##group(name)
+#include "preload/hooks.def"
+#undef LATE_OPERATOR
+	shim_real.operators_counted = counted;
+	void *found;
+#define SHIM_HOOK(group, result, name, parameters, arguments) LATE_##group(name)
+#define LATE_OPERATOR(name)                                     \
+	found = find_operator(#name);                           \
+	if (found != NULL) {                                    \
+		memcpy(&shim_real.name, &found, sizeof(found)); \
+	} else {                                                \
+		shim_real.name = absent_##name;                 \
+	}
 #include "preload/hooks.def"
 	forget_errors();
 	shim_unmute();

@@ -7,8 +7,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Room for about 15,000 threads that live at once; a host short of addresses gets less. */
-static const uint64_t reserve_bytes[] = { 16u << 20, 1u << 20, 64u << 10 };
+/*
+ * Room for about 5,900 threads that live at once; those beyond count in the overflow block. A
+ * host short of addresses gets less, and mlockall of the host counts every byte.
+ */
+static const uint64_t reserve_bytes[] = { 4u << 20, 1u << 20, 64u << 10 };
 
 enum {
 	CHUNK_BYTES = 64 << 10, /* a segment's first commitment, and each growth */

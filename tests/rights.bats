@@ -52,6 +52,23 @@ assert_drops() {
 	assert_drops memory
 }
 
+@test "a host that unshares its children's pids gets the first child itself" {
+	((EUID == 0)) || missing root
+	run -0 bare "$targets/rights" children </dev/null
+	PROMSHIM_TUNE=slow_interval=100ms start "$targets/rights" children
+	expect ready
+	go_on
+	expect dropped
+	local until=$((SECONDS + 2))
+	while ((SECONDS < until)); do
+		scrape
+	done
+	finish
+	assert_equal "$(<"$err")" ""
+	assert_equal "$status" 0
+	assert_unchanged unshare --pid --fork sh -c 'echo $$'
+}
+
 @test "a host that is short of address space from the start runs as without us" {
 	local kib
 	for kib in 10000 20000 50000 100000; do

@@ -50,6 +50,16 @@ took other"
 	done
 }
 
+@test "a host that waits for any child of any kind sees none of ours" {
+	PROMSHIM_TUNE=slow_interval=100ms start "$targets/signals" wall
+	expect ready
+	scrape
+	go_on
+	expect "0 children"
+	finish
+	assert_equal "$status" 0
+}
+
 @test "no handler of the host's runs and no call is interrupted on our account" {
 	start "$targets/signals" quiet
 	expect ready

@@ -7,16 +7,20 @@
  *   capset    drops every capability of the calling thread but SETGID, then sets groups
  *   chroot    into an empty folder
  *   memory    no more address space than there is
+ *   children  unshare(CLONE_NEWPID): the next child, whoever makes it, is the new name space's
+ *             first process, and when that ends there can be no other
  */
 
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "target.h"
 
@@ -81,12 +85,23 @@ int main(int argc, char **argv) {
 		capset_first();
 	else if (is(argv[1], "chroot"))
 		into_nowhere();
+	else if (is(argv[1], "children"))
+		MUST(unshare(CLONE_NEWPID) == 0);
 	else if (is(argv[1], "memory"))
 		no_memory();
 	else
 		return 2;
 	say("dropped");
 	wait_for_test();
+	if (is(argv[1], "children")) {
+		pid_t child = fork();
+		MUST(child >= 0);
+		if (child == 0)
+			_exit(getpid() == 1 ? 0 : 1);
+		int status;
+		MUST(waitpid(child, &status, 0) == child && status == 0);
+		MUST(waitpid(-1, NULL, 0) == -1 && errno == ECHILD);
+	}
 	void *p = malloc(100);
 	KEEP(p);
 	free(p);

@@ -5,6 +5,7 @@
  *                       them one by one: no other thread may be killed by one
  *   profile             a SIGPROF handler that mallocs interrupts a loop that mallocs; prints
  *                       how many pairs there were in all
+ *   wall                waits for children of every kind, as debuggers do, for 2 s
  *   quiet               a program that counts every handler run: none is expected
  */
 
@@ -12,6 +13,7 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "target.h"
@@ -112,6 +114,20 @@ static void quiet(void) {
 	say("%d handlers ran", (int)runs);
 }
 
+static void wait_for_all(void) {
+	unsigned long children = 0;
+	say("ready");
+	for (int i = 0; i < 2000; i++) {
+		siginfo_t info = { 0 };
+		int r = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | __WALL);
+		children += r == 0;
+		MUST(r == 0 || errno == ECHILD);
+		usleep(1000);
+	}
+	say("%lu children", children);
+	wait_for_test();
+}
+
 int main(int argc, char **argv) {
 	MUST(argc == 2);
 	end_some_day();
@@ -121,6 +137,8 @@ int main(int argc, char **argv) {
 		by_signalfd();
 	else if (is(argv[1], "profile"))
 		profile();
+	else if (is(argv[1], "wall"))
+		wait_for_all();
 	else if (is(argv[1], "quiet"))
 		quiet();
 	else
