@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "preload/keeper.h"
 #include "preload/layout.h"
 #include "preload/real.h"
 
@@ -19,7 +20,7 @@ enum {
 	STACK_BYTES = 16 << 10,
 	COPY_MAX_BYTES = 64
 			<< 20, /* what a copy of the process may cost: 16,384 page table entries */
-	PATIENCE_MS = 1000,
+	PATIENCE_MS = 200,
 };
 
 static _Alignas(16) char stack[STACK_BYTES]; /* one caller at a time */
@@ -59,13 +60,14 @@ static int ask(void *arg) {
 }
 
 /*
- * Waits for the copy; one whose arena was locked when it was made waits for ever, and goes.
+ * Waits for the copy; one whose arena was locked when it was made waits for ever, and goes. So
+ * it does when the host wants our threads to stop: a host thread waits for that.
  *
  * Returns  whether it ended by itself
  */
 static bool await(pid_t pid) {
 	const struct timespec step = { 0, 1000000 };
-	for (int i = 0; i < PATIENCE_MS; i++) {
+	for (int i = 0; i < PATIENCE_MS && !shim_keeper_is_stopping(); i++) {
 		pid_t r = waitpid(pid, NULL, (int)__WCLONE | WNOHANG);
 		if (r == pid || (r < 0 && errno != EINTR)) {
 			return true;

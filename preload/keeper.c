@@ -196,12 +196,16 @@ static void *serve(void *arg) {
 	return arg;
 }
 
+bool shim_keeper_is_stopping(void) {
+	/* relaxed: a lone flag */
+	return atomic_load_explicit(&stop_wanted, memory_order_relaxed) != 0;
+}
+
 /* Waits until `until_ns` or until the host wants us to stop; Returns true for the latter. */
 static bool wait_until(uint64_t until_ns) {
 	for (;;) {
 		uint64_t now = now_ns();
-		/* relaxed: a lone flag */
-		if (atomic_load_explicit(&stop_wanted, memory_order_relaxed) != 0) {
+		if (shim_keeper_is_stopping()) {
 			return true;
 		}
 		if (now >= until_ns) {
@@ -229,6 +233,8 @@ static void try_to_serve(void) {
 
 static void tick_until_stopped(bool can_serve) {
 	uint64_t next_slow = 0;
+	/* at the first tick the program has hardly begun: what it says then is soon old */
+	uint64_t until_slow = slow_interval < TICK_NS ? slow_interval : TICK_NS;
 	uint64_t next = now_ns();
 	do {
 		/* first the port: what follows may hang in the host's allocator */
@@ -238,7 +244,8 @@ static void tick_until_stopped(bool can_serve) {
 		keeper_tasks->tick();
 		if (now_ns() >= next_slow) {
 			keeper_tasks->slow_tick();
-			next_slow = now_ns() + slow_interval;
+			next_slow = now_ns() + until_slow;
+			until_slow = slow_interval;
 		}
 		next += TICK_NS;
 		if (next < now_ns()) {
@@ -369,7 +376,7 @@ bool shim_keeper_differs(void) {
 }
 
 void shim_keeper_leave(void) {
-	enum { DEADLINE_MS = 1000 };
+	enum { DEADLINE_MS = 10000 };
 	(void)shim_keeper_stop(DEADLINE_MS);
 }
 

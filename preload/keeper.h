@@ -25,7 +25,7 @@ struct shim_keeper_tasks {
 	void (*serve)(void); /* the server's thread: until `silence` */
 	void (*silence)(void); /* makes `serve` return */
 	void (*tick)(void); /* each second, first at once */
-	void (*slow_tick)(void); /* each slow interval, first at once */
+	void (*slow_tick)(void); /* each slow interval; first at once and after 1 s */
 	void (*close)(void); /* after the server is gone */
 };
 
@@ -40,6 +40,9 @@ void shim_keeper_init(const struct shim_keeper_tasks *tasks, uint64_t slow_inter
 void shim_keeper_start(void);
 
 bool shim_keeper_is_running(void);
+
+/* Tells a task that takes its time that the host wants the keeper to stop. */
+bool shim_keeper_is_stopping(void);
 
 /*
  * Stops and joins our threads.
@@ -61,6 +64,8 @@ bool shim_keeper_differs(void);
  * The calling thread is the last that we know of and is leaving: our threads go first, so
  * that glibc sees its own last thread and ends the process. Should others live that were
  * made behind our back, nothing is served from here on: a thread of ours would outlive them.
+ * Waits long: were a thread of ours the last, glibc would run the exit handlers on it, which
+ * has not the host's descriptors.
  */
 void shim_keeper_leave(void);
 
