@@ -147,11 +147,24 @@ static void announce_port(const char *program, const char *address, int port) {
 	}
 }
 
+/* As the settings read it: everything else is no, or refused. */
+static bool is_disabled(void) {
+	static const char *const words[] = { "1", "true", "yes", "on" };
+	const char *value = prom_cli_setting("PROMSHIM_DISABLE");
+
+	for (size_t i = 0; value != NULL && i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(value, words[i]) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool announce_mode(const char *program, const char *mode) {
 	const char *textfile = prom_cli_setting("PROMSHIM_TEXTFILE");
 	char file[PATH_MAX];
 
-	if (mode != NULL && strcmp(mode, "off") == 0) {
+	if ((mode != NULL && strcmp(mode, "off") == 0) || is_disabled()) {
 		prom_cli_line(stderr, "promshim: %s runs and is not counted (mode off)",
 				program);
 		return true;

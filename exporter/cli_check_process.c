@@ -183,6 +183,12 @@ static void check_closed_port(const struct prom_process *process,
 	unsigned port, uid;
 
 	prom_segment_setting(segment, "PROMSHIM_PORT", value, sizeof(value));
+	if (strcmp(value, "none") == 0) {
+		prom_finding_add(out, PROM_VERDICT_PARTLY,
+				"It counts, but nothing is served: PROMSHIM_PORT is none and there is no "
+				"socket. Set PROMSHIM_SOCKET or a port.");
+		return;
+	}
 	port = (unsigned)strtoul(value, NULL, 10);
 	if (port != 0 && prom_process_port_owner(process, port, &uid)) {
 		prom_finding_add(out, PROM_VERDICT_PARTLY,

@@ -210,6 +210,7 @@ struct prom_exporter *prom_exporter_create(const struct prom_exporter_config *co
 		arena = exporter->arena;
 		goto no_memory;
 	}
+	prom_scrape_counts_restore(&exporter->scrape);
 	return exporter;
 
 no_memory:
@@ -232,6 +233,7 @@ void prom_exporter_destroy(struct prom_exporter *exporter) {
 				&serving, SHIM_STATE_COUNTING, memory_order_relaxed,
 				memory_order_relaxed);
 	}
+	prom_scrape_counts_keep(&exporter->scrape);
 	prom_server_close(exporter->server);
 	prom_procfs_close(&exporter->procfs);
 	struct prom_arena arena = exporter->arena;

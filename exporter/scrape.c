@@ -142,6 +142,26 @@ static void row_fill(struct prom_scrape *scrape) {
 	snapshot->row_count = 1;
 }
 
+/* Of one segment: a forked child starts anew. */
+static struct {
+	const struct shim_segment *segment; /* NULL: nothing kept */
+	struct prom_http_counts http;
+	uint64_t errors[PROM_CAUSE_COUNT];
+} kept;
+
+void prom_scrape_counts_keep(const struct prom_scrape *scrape) {
+	kept.segment = scrape->segment;
+	kept.http = *prom_server_counts(scrape->server);
+	memcpy(kept.errors, scrape->registry.errors, sizeof(kept.errors));
+}
+
+void prom_scrape_counts_restore(struct prom_scrape *scrape) {
+	if (kept.segment == scrape->segment) {
+		prom_server_continue(scrape->server, &kept.http);
+		memcpy(scrape->registry.errors, kept.errors, sizeof(kept.errors));
+	}
+}
+
 void prom_scrape_write(struct prom_scrape *scrape, struct prom_buf *out) {
 	struct prom_arena *arena = scrape->arena;
 	struct prom_family *families = NULL;

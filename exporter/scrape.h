@@ -24,7 +24,7 @@ struct prom_scrape {
 	struct prom_arena *arena; /* what lies above its mark is scratch */
 	struct prom_registry registry;
 	struct prom_procfs *procfs; /* the owner's; NULL = not to be read */
-	const struct prom_server *server;
+	struct prom_server *server;
 	size_t fixed_bytes; /* of the arena, touched since start */
 	size_t scratch_bytes; /* of the arena, touched by the largest gather */
 	uint64_t read_ns; /* when /proc was read; 0 = never */
@@ -43,6 +43,13 @@ void prom_scrape_own_tids(const struct shim_segment *segment, uint32_t out[SHIM_
  * Returns  0 or -errno of prom_registry_register; registry.refusal says why
  */
 int prom_scrape_select(struct prom_scrape *scrape, const char *selection);
+
+/*
+ * What the exporter counts about itself is kept while its threads make way for the host, and
+ * taken up when they come back: counters must not fall. One thread at a time.
+ */
+void prom_scrape_counts_keep(const struct prom_scrape *scrape);
+void prom_scrape_counts_restore(struct prom_scrape *scrape);
 
 /* Appends the whole page; what does not fit is counted as a gather error. */
 void prom_scrape_write(struct prom_scrape *scrape, struct prom_buf *out);

@@ -329,6 +329,11 @@ void prom_server_close(struct prom_server *server) {
 	}
 }
 
+void prom_server_continue(struct prom_server *server,
+		const struct prom_http_counts *counts) {
+	server->service.counts = *counts;
+}
+
 const struct prom_http_counts *prom_server_counts(const struct prom_server *server) {
 	return &server->service.counts;
 }

@@ -82,6 +82,10 @@ void prom_server_stop(struct prom_server *server);
 /* Closes every descriptor, unlinks the socket; the thread that ran must be gone. */
 void prom_server_close(struct prom_server *server);
 
+/* Goes on counting from `counts`, of a server that this one takes the place of. */
+void prom_server_continue(struct prom_server *server,
+		const struct prom_http_counts *counts);
+
 const struct prom_http_counts *prom_server_counts(const struct prom_server *server);
 unsigned prom_server_in_flight(const struct prom_server *server);
 size_t prom_server_touched_bytes(

@@ -84,6 +84,10 @@ bool shim_start_is_counting(void) {
 void shim_start_turn_off(void) {
 	/* relaxed: nothing is read because of it */
 	atomic_store_explicit(&phase, OFF, memory_order_relaxed);
+	if (shim_segment != NULL) {
+		/* relaxed: no segment of a counting process any more, whoever looks */
+		__atomic_store_n(&shim_segment->magic, 0, __ATOMIC_RELAXED);
+	}
 	struct shim_control *control = shim_tls.current;
 	if (control != NULL) {
 		control->block = NULL;

@@ -201,6 +201,12 @@ reply() {
 	assert_output --partial 'LD_PRELOAD is not in its environment. sudo removes it'
 }
 
+@test "a program that PROMSHIM_EXCLUDE leaves out: no, and where to look" {
+	PROMSHIM_EXCLUDE=idle start_silent "$targets/idle"
+	check 1 no "$pid"
+	assert_output --partial 'passes everything through. Look at PROMSHIM_INCLUDE, PROMSHIM_EXCLUDE'
+}
+
 @test "a process whose LD_PRELOAD names nothing that can be found: no, and what it names" {
 	local -a wrap=(env LD_PRELOAD=libpromshim.so)
 	start_plain idle
@@ -397,4 +403,11 @@ promshim_hooks_active{hook="malloc",program="b,c"} 0
 	assert_output --partial "Connection refused: nobody listens on port $port of 127.0.0.1. promshim check PID"
 	check 1 no "unix:$PWD/nosuch"
 	assert_output --partial 'There is no such socket'
+}
+
+@test "neither port nor socket: partly, and what to set" {
+	PROMSHIM_PORT=none start_silent "$targets/idle"
+	expect ready
+	check 3 partly "$pid"
+	assert_output --partial 'PROMSHIM_PORT is none and there is no socket. Set PROMSHIM_SOCKET or a port.'
 }

@@ -21,12 +21,15 @@ assert_drops() {
 	start "$targets/rights" "$1"
 	expect ready
 	scrape
+	scrape
+	scrape
 	go_on
 	expect dropped
 	# our threads may have had to make way for the call
 	patience=5 wait_until is_served
 	scrape
 	assert_metric process_resident_memory_bytes -gt 100000
+	assert_metric 'promshim_exporter_http_requests_total{code="200"}' -ge 3 # they went on counting
 	finish
 	assert_equal "$(<"$err")" ""
 	assert_equal "$status" 0

@@ -192,3 +192,8 @@ assert_says() {
 	scrape "$(<port)"
 	assert_metric 'promshim_malloc_allocations_total{program="idle"}' -ge 0
 }
+
+@test "PROMSHIM_DISABLE is told as what it does" {
+	PROMSHIM_DISABLE=1 run -0 --separate-stderr "$promshim" run -- true
+	assert_equal "$stderr" "promshim: true runs and is not counted (mode off)"
+}
