@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "preload/clock.h"
 #include "preload/keeper.h"
 #include "preload/layout.h"
 #include "preload/real.h"
@@ -109,8 +110,6 @@ void shim_allocator_glibc_prepare(void) {
 }
 
 static void publish(struct shim_allocator_stats *stats, const struct mallinfo2 *info) {
-	struct timespec now = { 0, 0 };
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	/* relaxed: lone numbers, published by taken_ns; mmapped blocks are not in `arena` */
 	atomic_store_explicit(&stats->heap_bytes, info->arena + info->hblkhd,
 			memory_order_relaxed);
@@ -120,8 +119,7 @@ static void publish(struct shim_allocator_stats *stats, const struct mallinfo2 *
 	atomic_store_explicit(&stats->releasable_bytes, info->keepcost,
 			memory_order_relaxed);
 	/* release: pairs with the acquire of readers */
-	atomic_store_explicit(&stats->taken_ns,
-			(uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec,
+	atomic_store_explicit(&stats->taken_ns, shim_clock_ns(CLOCK_MONOTONIC),
 			memory_order_release);
 }
 

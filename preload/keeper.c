@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "preload/block.h"
+#include "preload/clock.h"
 #include "preload/messages.h"
 #include "preload/real.h"
 #include "preload/segment.h"
@@ -57,12 +58,6 @@ static _Atomic uint32_t stop_wanted;
 /* Secure bits of our threads: what their creator had, for they never change them. */
 static int own_secure_bits;
 
-static uint64_t now_ns(void) {
-	struct timespec now = { 0, 0 };
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 void shim_keeper_init(const struct shim_keeper_tasks *tasks, uint64_t slow_interval_ns) {
 	keeper_tasks = tasks;
 	slow_interval = slow_interval_ns;
@@ -93,11 +88,8 @@ static void announce(uint32_t tid) {
 }
 
 static void renounce(uint32_t tid) {
-	struct timespec used = { 0, 0 };
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
 	atomic_fetch_add_explicit(&shim_segment->exporter_cpu_ns,
-			(uint64_t)used.tv_sec * 1000000000U + (uint64_t)used.tv_nsec,
-			memory_order_relaxed);
+			shim_clock_ns(CLOCK_THREAD_CPUTIME_ID), memory_order_relaxed);
 	for (unsigned i = 0; i < SHIM_TID_MAX; i++) {
 		uint32_t mine = tid;
 		atomic_compare_exchange_strong_explicit(&shim_segment->own_tids[i], &mine,
@@ -204,7 +196,7 @@ bool shim_keeper_is_stopping(void) {
 /* Waits until `until_ns` or until the host wants us to stop; Returns true for the latter. */
 static bool wait_until(uint64_t until_ns) {
 	for (;;) {
-		uint64_t now = now_ns();
+		uint64_t now = shim_clock_ns(CLOCK_MONOTONIC);
 		if (shim_keeper_is_stopping()) {
 			return true;
 		}
@@ -235,21 +227,22 @@ static void tick_until_stopped(bool can_serve) {
 	uint64_t next_slow = 0;
 	/* at the first tick the program has hardly begun: what it says then is soon old */
 	uint64_t until_slow = slow_interval < TICK_NS ? slow_interval : TICK_NS;
-	uint64_t next = now_ns();
+	uint64_t next = shim_clock_ns(CLOCK_MONOTONIC);
 	do {
 		/* first the port: what follows may hang in the host's allocator */
 		if (can_serve) {
 			try_to_serve();
 		}
 		keeper_tasks->tick();
-		if (now_ns() >= next_slow) {
+		if (shim_clock_ns(CLOCK_MONOTONIC) >= next_slow) {
 			keeper_tasks->slow_tick();
-			next_slow = now_ns() + until_slow;
+			next_slow = shim_clock_ns(CLOCK_MONOTONIC) + until_slow;
 			until_slow = slow_interval;
 		}
 		next += TICK_NS;
-		if (next < now_ns()) {
-			next = now_ns() + TICK_NS; /* the host was stopped meanwhile */
+		if (next < shim_clock_ns(CLOCK_MONOTONIC)) {
+			next = shim_clock_ns(CLOCK_MONOTONIC) +
+					TICK_NS; /* the host was stopped meanwhile */
 		}
 	} while (!wait_until(next));
 }

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "preload/clock.h"
+
 /*
  * Room for about 5,900 threads that live at once; those beyond count in the overflow block. A
  * host short of addresses gets less, and mlockall of the host counts every byte.
@@ -71,9 +73,7 @@ static struct shim_segment *reserve(void) {
 }
 
 static void publish(struct shim_segment *segment) {
-	struct timespec now = { 0, 0 };
-	clock_gettime(CLOCK_REALTIME, &now);
-	segment->created_ns = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+	segment->created_ns = shim_clock_ns(CLOCK_REALTIME);
 	segment->pid = getpid();
 	segment->parent_pid = getppid();
 	segment->uid = getuid();
@@ -161,10 +161,7 @@ int shim_segment_fork(void) {
 	COPY(bytes_known);
 	COPY(invalid_settings);
 #undef COPY
-	struct timespec now = { 0, 0 };
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	shim_process->forked_ns =
-			(uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+	shim_process->forked_ns = shim_clock_ns(CLOCK_MONOTONIC);
 	publish(child);
 	/* release: identity is whole */
 	atomic_store_explicit(&child->state, SHIM_STATE_COUNTING, memory_order_release);

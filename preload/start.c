@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "preload/clock.h"
 #include "preload/keeper.h"
 #include "preload/messages.h"
 #include "preload/real.h"
@@ -136,10 +137,7 @@ static bool child_is_old_enough(void) {
 	if (getppid() != shim_segment->parent_pid) {
 		return true;
 	}
-	struct timespec now = { 0, 0 };
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-	return now_ns - shim_process->forked_ns >= CHILD_AGE_NS;
+	return shim_clock_ns(CLOCK_MONOTONIC) - shim_process->forked_ns >= CHILD_AGE_NS;
 }
 
 static bool is_on_signal_stack(void) {

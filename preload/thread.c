@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "preload/block.h"
+#include "preload/clock.h"
 #include "preload/real.h"
 #include "preload/record.h"
 #include "preload/segment.h"
@@ -32,15 +33,9 @@ static void (*when_last_left)(void);
 static const uint64_t lifetime_bounds_ns[SHIM_LIFETIMES] = { 1000000, 10000000, 100000000,
 	1000000000, 10000000000, 60000000000, 600000000000, 3600000000000 };
 
-static uint64_t now_ns(void) {
-	struct timespec now = { 0, 0 };
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 static void count_end(struct shim_control *control) {
 	struct shim_block *block = control->home;
-	uint64_t lived_ns = now_ns() - control->started_ns;
+	uint64_t lived_ns = shim_clock_ns(CLOCK_MONOTONIC) - control->started_ns;
 	unsigned bucket = 0;
 	while (bucket < SHIM_LIFETIMES && lived_ns > lifetime_bounds_ns[bucket]) {
 		bucket++;
@@ -153,7 +148,7 @@ static void begin(uint64_t stack_bytes) {
 	errno = saved;
 	control->hooked = true;
 	control->started = true;
-	control->started_ns = now_ns();
+	control->started_ns = shim_clock_ns(CLOCK_MONOTONIC);
 	control->stack_bytes = stack_bytes;
 	shim_cell_add(&control->home->stack_reserved_bytes, stack_bytes);
 	shim_cell_add(&control->home->thread_starts, 1);
