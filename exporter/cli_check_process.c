@@ -298,7 +298,7 @@ void prom_check_process(pid_t pid, struct prom_findings *out, FILE *details) {
 					      "again.");
 		return;
 	}
-	if (prom_segment_find(pid, process.namespace_pid, &search, &segment)) {
+	if (prom_segment_find(process.pid, process.namespace_pid, &search, &segment)) {
 		check_segment(&process, &segment, out);
 		prom_segment_print(&segment, details);
 	} else if (search.is_mapped || search.is_damaged || search.abi_major != 0 ||

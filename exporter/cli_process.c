@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "exporter/cli_process.h"
 
+#include <dirent.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -62,6 +63,28 @@ fail:
 	return NULL;
 }
 
+/*
+ * Returns a thread of `pid` other than the first, 0 if there is none. After main's
+ * pthread_exit the first is a zombie and most of its files are empty; /proc takes the
+ * number of any thread, and shows the process by it.
+ */
+static pid_t other_thread(pid_t pid) {
+	char path[64];
+	pid_t found = 0;
+	struct dirent *entry;
+
+	proc_path(path, sizeof(path), pid, "task");
+	DIR *folder = opendir(path);
+	while (folder != NULL && found == 0 && (entry = readdir(folder)) != NULL) {
+		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+		found = tid != pid ? tid : 0;
+	}
+	if (folder != NULL) {
+		closedir(folder);
+	}
+	return found;
+}
+
 /* Reads State and NSpid, the pids from our namespace to the innermost. */
 static int read_status(struct prom_process *process) {
 	size_t bytes;
@@ -84,6 +107,11 @@ static int read_status(struct prom_process *process) {
 		process->namespace_pid = (int)strtol(end, NULL, 10);
 	}
 	free(status);
+	pid_t thread = is_zombie ? other_thread(process->pid) : 0;
+	if (thread != 0) {
+		process->pid = thread;
+		return 0;
+	}
 	return is_zombie ? -ECHILD : 0;
 }
 

@@ -411,3 +411,11 @@ promshim_hooks_active{hook="malloc",program="b,c"} 0
 	check 3 partly "$pid"
 	assert_output --partial 'PROMSHIM_PORT is none and there is no socket. Set PROMSHIM_SOCKET or a port.'
 }
+
+@test "a process that lives on after main's pthread_exit: yes" {
+	start "$targets/main_exit" 2 wait
+	expect "main ends"
+	wait_until grep -q 'State:.*Z' "/proc/$pid/status"
+	check 0 yes "$pid"
+	assert_output --partial "It serves http://127.0.0.1:$port/metrics"
+}
