@@ -71,11 +71,15 @@ fail:
 static pid_t other_thread(pid_t pid) {
 	char path[64];
 	pid_t found = 0;
-	struct dirent *entry;
 
 	proc_path(path, sizeof(path), pid, "task");
 	DIR *folder = opendir(path);
-	while (folder != NULL && found == 0 && (entry = readdir(folder)) != NULL) {
+	while (folder != NULL && found == 0) {
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe): the command has one thread */
+		const struct dirent *entry = readdir(folder);
+		if (entry == NULL) {
+			break;
+		}
 		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
 		found = tid != pid ? tid : 0;
 	}
