@@ -14,7 +14,7 @@ enum {
 	WAKE_BYTES = 4096
 }; /* how often a forked child looks whether it may start its keeper */
 
-uint32_t shim_block_index(const struct shim_control *control) {
+static uint32_t index_of(const struct shim_control *control) {
 	return (uint32_t)(control - shim_controls);
 }
 
@@ -108,7 +108,7 @@ struct shim_control *shim_block_attach(void) {
 	if (control == NULL) {
 		return NULL;
 	}
-	control->home = shim_segment_block(shim_block_index(control));
+	control->home = shim_segment_block(index_of(control));
 	control->rounds = 0;
 	/* the first thread is among host_threads from birth; a trampoline says it for the rest */
 	control->hooked = tid == (uint32_t)shim_process->pid;

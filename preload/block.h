@@ -43,7 +43,4 @@ void shim_block_leave(struct shim_control *control);
  */
 void shim_block_sweep(void);
 
-/* Tells which index `control` has. */
-uint32_t shim_block_index(const struct shim_control *control);
-
 #endif

@@ -8,8 +8,8 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <time.h>
 
+#include "preload/clock.h"
 #include "preload/compiler.h"
 #include "preload/keeper.h"
 #include "preload/real.h"
@@ -25,16 +25,10 @@ static void start_again(bool stopped) {
 	}
 }
 
-static bool stop(void) {
+/* Stops our threads if they run and `stand` says that they stand in the way. */
+static bool stop_if(bool (*stand)(void)) {
 	int saved = errno;
-	bool stopped = shim_keeper_is_running() && shim_keeper_stop(STOP_MS);
-	errno = saved;
-	return stopped;
-}
-
-static bool stop_unless_alike(void) {
-	int saved = errno;
-	bool stopped = shim_keeper_differs() && shim_keeper_stop(STOP_MS);
+	bool stopped = stand() && shim_keeper_stop(STOP_MS);
 	errno = saved;
 	return stopped;
 }
@@ -45,22 +39,16 @@ static bool stop_unless_alike(void) {
 #define HOOK_DELETE(result, name, parameters, arguments)
 #define HOOK_THREAD(result, name, parameters, arguments)
 #define HOOK_NAMESPACE(result, name, parameters, arguments)
-#define HOOK_IDENTITY(result, name, parameters, arguments) \
-	SHIM_EXPORT result name parameters;                \
-	result name parameters {                           \
-		bool stopped = stop_unless_alike();        \
-		result r = shim_real.name arguments;       \
-		start_again(stopped);                      \
-		return r;                                  \
+#define HOOK_ALONE(stand, result, name, parameters, arguments) \
+	SHIM_EXPORT result name parameters;                    \
+	result name parameters {                               \
+		bool stopped = stop_if(stand);                 \
+		result r = shim_real.name arguments;           \
+		start_again(stopped);                          \
+		return r;                                      \
 	}
-#define HOOK_RIGHTS(result, name, parameters, arguments) \
-	SHIM_EXPORT result name parameters;              \
-	result name parameters {                         \
-		bool stopped = stop();                   \
-		result r = shim_real.name arguments;     \
-		start_again(stopped);                    \
-		return r;                                \
-	}
+#define HOOK_IDENTITY(...) HOOK_ALONE(shim_keeper_differs, __VA_ARGS__)
+#define HOOK_RIGHTS(...)   HOOK_ALONE(shim_keeper_is_running, __VA_ARGS__)
 #define SHIM_HOOK(group, result, name, parameters, arguments) \
 	HOOK_##group(result, name, parameters, arguments)
 #include "preload/hooks.def"
@@ -75,27 +63,23 @@ SHIM_EXPORT int setns(int fd, int flags);
  *
  * Returns  whether the call is worth another try
  */
-static bool is_emptying(int r, const struct timespec *since) {
-	struct timespec now = { 0, 0 };
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	int64_t waited_ns = (int64_t)(now.tv_sec - since->tv_sec) * 1000000000 +
-			(now.tv_nsec - since->tv_nsec);
+static bool is_emptying(int r, uint64_t since_ns) {
 	/* relaxed: a count */
-	return r != 0 && (errno == EINVAL || errno == EUSERS) && waited_ns < EMPTY_NS &&
+	return r != 0 && (errno == EINVAL || errno == EUSERS) &&
+			shim_clock_ns(CLOCK_MONOTONIC) - since_ns < EMPTY_NS &&
 			atomic_load_explicit(&shim_process->host_threads,
 					memory_order_relaxed) <= 1;
 }
 
-#define CALL_ALONE(call)                            \
-	bool stopped = stop();                      \
-	struct timespec since = { 0, 0 };           \
-	clock_gettime(CLOCK_MONOTONIC, &since);     \
-	int r = (call);                             \
-	while (stopped && is_emptying(r, &since)) { \
-		sched_yield();                      \
-		r = (call);                         \
-	}                                           \
-	start_again(stopped);                       \
+#define CALL_ALONE(call)                                    \
+	bool stopped = stop_if(shim_keeper_is_running);     \
+	uint64_t since_ns = shim_clock_ns(CLOCK_MONOTONIC); \
+	int r = (call);                                     \
+	while (stopped && is_emptying(r, since_ns)) {       \
+		sched_yield();                              \
+		r = (call);                                 \
+	}                                                   \
+	start_again(stopped);                               \
 	return r;
 
 /* Source: unshare(2), setns(2), EINVAL and EUSERS for multithreaded callers. */

@@ -102,6 +102,11 @@ bool shim_start_is_off(void) {
 	return atomic_load_explicit(&phase, memory_order_relaxed) == OFF;
 }
 
+static void want_keeper(bool wanted) {
+	/* relaxed: a lone flag */
+	atomic_store_explicit(&waiting, wanted, memory_order_relaxed);
+}
+
 void shim_start_child(void) {
 	/* relaxed: the one thread there is */
 	if (!shim_start_is_counting() || shim_segment == NULL ||
@@ -119,17 +124,13 @@ void shim_start_child(void) {
 		shim_start_turn_off();
 	}
 	shim_messages_init(shim_segment, NULL);
-	shim_start_wait(mode == SHIM_MODE_SERVE);
+	want_keeper(mode == SHIM_MODE_SERVE);
 	errno = saved;
 }
 
 bool shim_start_is_waiting(void) {
 	/* relaxed: a lone flag */
 	return atomic_load_explicit(&waiting, memory_order_relaxed);
-}
-
-void shim_start_wait(bool wanted) {
-	atomic_store_explicit(&waiting, wanted, memory_order_relaxed);
 }
 
 /* An orphan is a daemon in the making: who served it before is gone. */
@@ -155,7 +156,7 @@ static bool try_keeper(void) {
 			is_on_signal_stack()) {
 		return false;
 	}
-	shim_start_wait(false);
+	want_keeper(false);
 	shim_keeper_start();
 	return true;
 }

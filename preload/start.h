@@ -43,9 +43,8 @@ void shim_start_when_last(void (*last)(void));
  */
 void shim_start_child(void);
 
-/* A keeper is wanted and not there: a child that is young, or one that lost it. */
+/* A keeper is wanted and not there yet: in a forked child that is young. */
 bool shim_start_is_waiting(void);
-void shim_start_wait(bool wanted);
 
 /* The slow path of an allocating hook is due: starts the keeper if this is the moment. */
 void shim_start_wake(struct shim_control *control, struct shim_block *home);
