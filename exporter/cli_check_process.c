@@ -134,6 +134,12 @@ static void check_without_segment(const struct prom_process *process,
 				"It was forked by process %d in a way that the hooks do not see, and has "
 				"counted nothing since. Look at %d.",
 				search->foreign_pid, search->foreign_pid);
+	} else if (process->is_filtered) {
+		prom_finding_add(out, PROM_VERDICT_NO,
+				"%s is mapped but off: the process started under a seccomp filter, "
+				"which may kill it for a call of ours. If it allows those of promshim(1), "
+				"set PROMSHIM_TUNE=seccomp=1.",
+				search->object);
 	} else {
 		prom_finding_add(out, PROM_VERDICT_NO,
 				"%s is mapped but passes everything through. Look at PROMSHIM_INCLUDE, "

@@ -100,6 +100,7 @@ static int read_status(struct prom_process *process) {
 	}
 	is_zombie = strstr(status, "\nState:\tZ") != NULL ||
 			strstr(status, "\nState:\tX") != NULL;
+	process->is_filtered = strstr(status, "\nSeccomp:\t2") != NULL;
 	line = strstr(status, "\nNSpid:");
 	process->namespace_pid = process->pid;
 	if (line != NULL) {

@@ -17,6 +17,7 @@ struct prom_process {
 	pid_t pid;
 	int namespace_pid; /* its pid for itself, in the innermost namespace */
 	bool is_secure; /* AT_SECURE */
+	bool is_filtered; /* a seccomp filter is in force; of its first thread */
 	char *environment; /* "NAME=value" strings, each NUL-terminated; NULL = cannot be read */
 	size_t environment_bytes;
 };

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "preload/quiet.h"
 #include "preload/real.h"
 #include "preload/segment.h"
 #include "preload/start.h"
@@ -97,6 +98,15 @@ void shim_block_open(struct shim_control *control) {
 }
 
 struct shim_control *shim_block_attach(void) {
+	if (shim_quiet()) {
+		/* acquire: as above; a child made behind our back must not count as its parent */
+		if (shim_segment != NULL &&
+				atomic_load_explicit(&shim_process->alive,
+						memory_order_acquire) == 0) {
+			shim_start_turn_off();
+		}
+		return NULL;
+	}
 	if (!process_is_ours()) {
 		return NULL;
 	}

@@ -19,6 +19,7 @@
 #include "preload/block.h"
 #include "preload/clock.h"
 #include "preload/messages.h"
+#include "preload/quiet.h"
 #include "preload/real.h"
 #include "preload/segment.h"
 #include "preload/start.h"
@@ -278,7 +279,7 @@ void shim_keeper_start(void) {
 		return;
 	}
 	/* acquire: pairs with the release of who stopped the last one */
-	if (keeper_tasks == NULL ||
+	if (keeper_tasks == NULL || shim_quiet() ||
 			!atomic_compare_exchange_strong_explicit(&running, &none,
 					STARTING, memory_order_acquire,
 					memory_order_relaxed)) {
@@ -305,7 +306,7 @@ void shim_keeper_start(void) {
 bool shim_keeper_is_running(void) {
 	/* acquire: pairs with the release in shim_keeper_stop */
 	return atomic_load_explicit(&running, memory_order_acquire) == RUNNING &&
-			shim_process->pid == getpid();
+			(shim_quiet() || shim_process->pid == getpid());
 }
 
 /* Joins within the deadline; glibc has the timed join since 2.3.3. */
@@ -339,7 +340,7 @@ bool shim_keeper_stop(unsigned deadline_ms) {
 	bool gone = join(deadline_ms);
 	shim_unmute();
 	pthread_setcancelstate(cancel, NULL);
-	if (gone) {
+	if (gone && !shim_quiet()) {
 		bury(&keeper);
 	}
 	/* release: pairs with the acquire of who starts the next, or asks */
@@ -359,6 +360,9 @@ bool shim_keeper_differs(void) {
 	struct __user_cap_data_struct theirs[_LINUX_CAPABILITY_U32S_3];
 	if (!shim_keeper_is_running()) {
 		return false;
+	}
+	if (shim_quiet()) {
+		return true; /* asking is a system call: they go, by the futex alone */
 	}
 	/* relaxed: a lone number */
 	uint32_t tid = atomic_load_explicit(&shim_segment->own_tids[0],

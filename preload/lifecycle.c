@@ -17,6 +17,7 @@
 #include "preload/identity.h"
 #include "preload/keeper.h"
 #include "preload/messages.h"
+#include "preload/quiet.h"
 #include "preload/real.h"
 #include "preload/segment.h"
 #include "preload/settings.h"
@@ -131,6 +132,10 @@ static const struct shim_keeper_tasks tasks = {
 static void after_fork_in_child(void) {
 	exporter = NULL;
 	bound_port = 0;
+	if (shim_quiet()) {
+		shim_start_turn_off(); /* a child's segment takes system calls */
+		return;
+	}
 	if (shim_process == NULL || shim_process->pid == getpid()) {
 		return; /* a handler before ours allocated: the child has started */
 	}
@@ -181,9 +186,25 @@ static void read_settings(char **environment) {
 	}
 }
 
+/* There is no segment to hold the message: it is printed, or lost. */
+static void tell_uncounted(void) {
+	if (settings.mode == SHIM_MODE_OFF || shim_quiet_was_filtered()) {
+		return;
+	}
+	shim_messages_init(NULL, settings.log);
+	shim_message(SHIM_ERROR,
+			"no memory for the counters. Nothing is counted or served, the program "
+			"runs as without promshim. Raise its limits of address space and data "
+			"(ulimit -v, -d).");
+}
+
 __attribute__((constructor)) static void load(int argc, char **argv, char **environment) {
 	read_settings(environment);
+	if (settings.seccomp != 0) {
+		shim_quiet_trust();
+	}
 	if (settings.mode == SHIM_MODE_OFF || !shim_start_counting()) {
+		tell_uncounted();
 		shim_start_turn_off();
 		return;
 	}
@@ -215,7 +236,8 @@ __attribute__((destructor)) static void unload(void) {
 	if (!shim_start_is_counting() || shim_segment == NULL) {
 		return;
 	}
-	if (settings.textfile[0] != '\0' && shim_keeper_stop(DEADLINE_MS)) {
+	if (settings.textfile[0] != '\0' && !shim_quiet() &&
+			shim_keeper_stop(DEADLINE_MS)) {
 		char path[SHIM_PATH_BYTES];
 		struct prom_exporter *last = make_exporter();
 		if (last != NULL &&

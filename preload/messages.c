@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "preload/layout.h"
+#include "preload/quiet.h"
 #include "preload/text.h"
 #include "preload/value.h"
 
@@ -147,8 +148,7 @@ static void write_now(int fd, const struct shim_text *text) {
 }
 
 static int open_log(const char *path, int more_flags) {
-	/* O_NONBLOCK: a FIFO without reader must not stop the host. Links are followed:
-	 * /dev/stderr is one. */
+	/* O_NONBLOCK: a FIFO without reader must not stop the host */
 	return open(path,
 			O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC | O_NONBLOCK |
 					more_flags,
@@ -182,7 +182,11 @@ static void write_stderr(const struct shim_text *text) {
 }
 
 static void write_path(const struct shim_text *text) {
-	int fd = open_log(state.path, O_CREAT);
+	/* In a folder that others can write, a link could lead our lines into any file. */
+	bool is_link = strncmp(state.path, "/dev/std", 8) == 0 ||
+			strncmp(state.path, "/dev/fd/", 8) == 0 ||
+			strncmp(state.path, "/proc/", 6) == 0;
+	int fd = open_log(state.path, is_link ? 0 : O_CREAT | O_NOFOLLOW);
 
 	if (fd >= 0) {
 		write_now(fd, text);
@@ -228,7 +232,7 @@ static bool print(int level, const char *line) {
 	if (log == LOG_UNKNOWN) {
 		return false;
 	}
-	if (log == LOG_OFF || !budget_take()) {
+	if (log == LOG_OFF || shim_quiet() || !budget_take()) {
 		return true;
 	}
 	shim_text_init(&text, bytes, sizeof(bytes));

@@ -62,6 +62,7 @@ static const struct tune {
 	{ "slow_interval", "10s", true, 100000000, 3600000000000, FIELD(slow_interval_ns) },
 	{ "max_requests", "4", false, 1, 64, FIELD(max_requests) },
 	{ "timeout", "10s", true, 100000000, 3600000000000, FIELD(timeout_ns) },
+	{ "seccomp", "0", false, 0, 1, FIELD(seccomp) },
 	{ .name = "stack_bytes" }, { .name = "sites" }, { .name = "profile_memory" },
 	{ .name = "shm_max" }, { .name = "dir_mode" }, { .name = "retain" },
 	{ .name = "max_children" }, { .name = "standby" },
@@ -130,8 +131,9 @@ static const char *read_tune(struct shim_settings *out, const struct tune *tune,
 		return "not a number";
 	}
 	if (number < tune->least || number > tune->most) {
-		return tune->is_duration ? "out of range (100ms to 1h)"
-					 : "out of range (1 to 64)";
+		return tune->is_duration          ? "out of range (100ms to 1h)"
+				: tune->most == 1 ? "neither 0 nor 1"
+						  : "out of range (1 to 64)";
 	}
 	if (tune->size_bytes == sizeof(uint32_t)) {
 		uint32_t narrow = (uint32_t)number;
@@ -281,7 +283,6 @@ static void report_summary(struct reading *reading) {
 	char line[SHIM_MESSAGE_BYTES];
 	struct shim_text text;
 	const struct shim_settings *out = reading->out;
-
 	if (reading->report == NULL) {
 		return;
 	}
@@ -334,6 +335,8 @@ static void print_tunes(const struct shim_settings *values, struct shim_text *te
 	shim_text_uint(text, values->max_requests);
 	shim_text_put(text, ",timeout=");
 	shim_value_put_duration(text, values->timeout_ns);
+	shim_text_put(text, ",seccomp=");
+	shim_text_uint(text, values->seccomp);
 }
 
 /* Appends the value; nothing when the setting is not in force. */

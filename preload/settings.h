@@ -33,6 +33,7 @@ struct shim_settings {
 	uint64_t slow_interval_ns; /* TUNE */
 	uint64_t timeout_ns; /* TUNE */
 	uint32_t max_requests; /* TUNE */
+	uint32_t seccomp; /* TUNE: 1 = a filter that was there allows what we need */
 	uint32_t invalid; /* how many were refused or unknown */
 };
 

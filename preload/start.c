@@ -11,6 +11,7 @@
 #include "preload/clock.h"
 #include "preload/keeper.h"
 #include "preload/messages.h"
+#include "preload/quiet.h"
 #include "preload/real.h"
 #include "preload/segment.h"
 #include "preload/thread.h"
@@ -57,6 +58,10 @@ static void describe(const char *allocator) {
 
 bool shim_start_counting(void) {
 	int expected = NOT_YET;
+	/* not for ever: the settings, which the constructor reads, may trust the filter */
+	if (shim_segment == NULL && shim_quiet_was_filtered()) {
+		return false;
+	}
 	/* acquire: pairs with the release below */
 	if (!atomic_compare_exchange_strong_explicit(&phase, &expected, STARTING,
 			    memory_order_acquire, memory_order_acquire)) {
@@ -149,6 +154,10 @@ static bool is_on_signal_stack(void) {
 /* Returns whether the question is settled: nothing wanted, or started. */
 static bool try_keeper(void) {
 	if (!shim_start_is_waiting()) {
+		return true;
+	}
+	if (shim_quiet()) {
+		want_keeper(false);
 		return true;
 	}
 	if (shim_start_is_off() || shim_tls.muted != 0 || shim_tls.creating != 0 ||

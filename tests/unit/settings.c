@@ -37,7 +37,6 @@ static void test_defaults(void) {
 		"PROMSHIM_PORT=", "PROMSHIM_LOG=", "PROMSHIM=1",
 		"PROMSHIM_TUNE=", "PROMSHIM_MODE", NULL };
 	char printed[SHIM_SETTINGS_BYTES];
-
 	read_all(&settings, environment);
 	is(line_count, 0, "empty is unset, other names are nobody's business");
 	is(settings.invalid, 0, "and nothing is invalid");
@@ -45,24 +44,24 @@ static void test_defaults(void) {
 	is_text(printed,
 			"PROMSHIM_MODE=serve\nPROMSHIM_PORT=19964\nPROMSHIM_ADDRESS=127.0.0.1\n"
 			"PROMSHIM_COLLECTORS=all\nPROMSHIM_LOG=off\n"
-			"PROMSHIM_TUNE=slow_interval=10s,max_requests=4,timeout=10s\n",
+			"PROMSHIM_TUNE=slow_interval=10s,max_requests=4,timeout=10s,seccomp=0\n",
 			"the defaults");
 	read_all(&settings, NULL);
-	is(settings.port, 19964, "no environment, too, means the defaults");
+	is(settings.port, 19964, "no environment is the defaults, too");
 }
 
 static void test_good(void) {
 	struct shim_settings settings;
-	char printed[SHIM_SETTINGS_BYTES];
-	char *environment[] = { "PROMSHIM_MODE=count", "PROMSHIM_PORT=0",
-		"PROMSHIM_PORT=1", /* the first counts, as with getenv */
-		"PROMSHIM_ADDRESS=::1", "PROMSHIM_SOCKET=/run/a.sock",
-		"PROMSHIM_PORT_FILE=/tmp/%p", "PROMSHIM_PROGRAM=k\xc3\xa4se",
-		"PROMSHIM_INCLUDE=redis*", "PROMSHIM_EXCLUDE=sh,bash",
-		"PROMSHIM_COLLECTORS=-allocator, -threads ",
-		"PROMSHIM_TEXTFILE=/tmp/%n.prom", "PROMSHIM_LOG=stderr",
-		"PROMSHIM_TUNE=timeout=1500ms,max_requests=8", NULL };
-
+	char printed[SHIM_SETTINGS_BYTES],
+			*environment[] = { "PROMSHIM_MODE=count", "PROMSHIM_PORT=0",
+				"PROMSHIM_PORT=1", /* the first counts, as with getenv */
+				"PROMSHIM_ADDRESS=::1", "PROMSHIM_SOCKET=/run/a.sock",
+				"PROMSHIM_PORT_FILE=/tmp/%p",
+				"PROMSHIM_PROGRAM=k\xc3\xa4se", "PROMSHIM_INCLUDE=redis*",
+				"PROMSHIM_EXCLUDE=sh,bash",
+				"PROMSHIM_COLLECTORS=-allocator, -threads ",
+				"PROMSHIM_TEXTFILE=/tmp/%n.prom", "PROMSHIM_LOG=stderr",
+				"PROMSHIM_TUNE=timeout=1500ms,max_requests=8", NULL };
 	read_all(&settings, environment);
 	is(line_count, 0, "good values give no message");
 	shim_settings_print(&settings, printed, sizeof(printed));
@@ -72,7 +71,7 @@ static void test_good(void) {
 			"PROMSHIM_PROGRAM=k\xc3\xa4se\nPROMSHIM_INCLUDE=redis*\n"
 			"PROMSHIM_EXCLUDE=sh,bash\nPROMSHIM_COLLECTORS=malloc,process\n"
 			"PROMSHIM_TEXTFILE=/tmp/%n.prom\nPROMSHIM_LOG=stderr\n"
-			"PROMSHIM_TUNE=slow_interval=10s,max_requests=8,timeout=1500ms\n",
+			"PROMSHIM_TUNE=slow_interval=10s,max_requests=8,timeout=1500ms,seccomp=0\n",
 			"and are in force");
 	is(settings.timeout_ns, 1500000000, "durations are nanoseconds");
 	shim_settings_print(&settings, printed, 40);
@@ -156,6 +155,8 @@ static void test_bad(void) {
 		{ "PROMSHIM_TUNE=timeout=5",
 				"PROMSHIM_TUNE: timeout=5: not a duration with its unit (500ms, 10s, "
 				"5m); using 10s." },
+		{ "PROMSHIM_TUNE=seccomp=2",
+				"PROMSHIM_TUNE: seccomp=2: neither 0 nor 1; using 0." },
 		{ "PROMSHIM_TUNE=max_requests=0",
 				"PROMSHIM_TUNE: max_requests=0: out of range (1 to 64); using 4." },
 		{ "PROMSHIM_TUNE=shm_max=16MiB",
@@ -185,7 +186,6 @@ static void test_kubernetes(void) {
 	struct shim_settings settings;
 	char *environment[] = { "PROMSHIM_SERVICE_HOST=10.0.0.1",
 		"PROMSHIM_SERVICE_PORT=80", "PROMSHIM_PORT_80_TCP_ADDR=10.0.0.1", NULL };
-
 	read_all(&settings, environment);
 	is(line_count, 0,
 			"what Kubernetes adds for a service of our name is no misspelling");
