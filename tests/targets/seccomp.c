@@ -3,7 +3,7 @@
  * Seccomp filters that kill at any other system call than those of a list.
  *
  *   seccomp WAY LIST            puts the filter on itself, then works: allocates, starts
- *                               threads, waits for a line, allocates, ends
+ *                               threads, forks, waits for a line, allocates, ends
  *   seccomp exec LIST CMD...    puts it on itself and runs CMD
  *
  * WAY   prctl, syscall, number (prctl through syscall), tsync: the ways in; refused: a filter
@@ -32,7 +32,7 @@ static const int work[] = { SYS_read, SYS_write, SYS_brk, SYS_exit_group };
 
 static const int thread[] = { SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_clone,
 	SYS_clone3, SYS_exit, SYS_futex, SYS_rt_sigprocmask, SYS_set_robust_list,
-	SYS_rseq, SYS_rt_sigaction };
+	SYS_rseq, SYS_rt_sigaction, SYS_wait4 };
 
 /* What the loader and libc do before main, and what this program does besides. */
 static const int start[] = { SYS_execve, SYS_arch_prctl, SYS_access, SYS_newfstatat,
@@ -149,6 +149,18 @@ static void start_threads(void) {
 		pthread_join(threads[i], NULL);
 }
 
+static void fork_and_wait(void) {
+	int status = 0;
+	pid_t pid = fork();
+	if (pid == 0) {
+		allocate();
+		start_threads();
+		exit(5);
+	}
+	MUST(pid > 0 && waitpid(pid, &status, 0) == pid);
+	MUST(WIFEXITED(status) && WEXITSTATUS(status) == 5);
+}
+
 int main(int argc, char **argv) {
 	MUST(argc > 2);
 	struct sock_fprog filter = filter_of(argv[2]);
@@ -165,8 +177,10 @@ int main(int argc, char **argv) {
 	wait_for_test();
 	install(argv[1], filter);
 	allocate();
-	if (!is(argv[2], "work"))
+	if (!is(argv[2], "work")) {
 		start_threads();
+		fork_and_wait();
+	}
 	say("filtered");
 	wait_for_test();
 	allocate();
