@@ -7,6 +7,7 @@
  *   capset    drops every capability of the calling thread but SETGID, then sets groups
  *   chroot    into an empty folder
  *   memory    no more address space than there is
+ *   newuser   a user name space, by the number of the call
  *   children  unshare(CLONE_NEWPID): the next child, whoever makes it, is the new name space's
  *             first process, and when that ends there can be no other
  */
@@ -85,6 +86,8 @@ int main(int argc, char **argv) {
 		capset_first();
 	else if (is(argv[1], "chroot"))
 		into_nowhere();
+	else if (is(argv[1], "newuser"))
+		MUST(syscall(SYS_unshare, CLONE_NEWUSER) == 0);
 	else if (is(argv[1], "children"))
 		MUST(unshare(CLONE_NEWPID) == 0);
 	else if (is(argv[1], "memory"))
