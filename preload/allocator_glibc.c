@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "preload/clock.h"
+#include "preload/copy.h"
 #include "preload/keeper.h"
 #include "preload/layout.h"
 #include "preload/real.h"
@@ -88,8 +89,13 @@ static bool await(pid_t pid) {
  */
 static bool ask_apart(struct question *question, bool in_copy) {
 	int flags = in_copy ? 0 : CLONE_VM | CLONE_VFORK;
-	pid_t pid = clone(ask, stack + STACK_BYTES, flags, question);
+	if (!in_copy && !shim_copy_hold()) {
+		return true; /* a child of the host's would have the arena locked for ever */
+	}
+	pid_t pid = shim_real.clone(ask, stack + STACK_BYTES, flags, question, NULL, NULL,
+			NULL);
 	if (pid < 0) {
+		shim_copy_release();
 		return true; /* no process to be had: no answer, but no damage either */
 	}
 	if (in_copy) {
@@ -100,6 +106,7 @@ static bool ask_apart(struct question *question, bool in_copy) {
 	}
 	while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR) {
 	}
+	shim_copy_release();
 	return atomic_load_explicit(&question->answered, memory_order_acquire);
 }
 

@@ -23,6 +23,7 @@
 #define HOOK_IDENTITY(result, name, parameters, arguments)
 #define HOOK_RIGHTS(result, name, parameters, arguments)
 #define HOOK_FILTER(result, name, parameters, arguments)
+#define HOOK_COPY(result, name, parameters, arguments)
 #define HOOK_NAMESPACE(result, name, parameters, arguments)
 #define HOOK_NEW(result, name, parameters, arguments)            \
 	SHIM_EXPORT result name parameters;                      \

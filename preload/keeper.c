@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -18,9 +17,11 @@
 
 #include "preload/block.h"
 #include "preload/clock.h"
+#include "preload/copy.h"
 #include "preload/messages.h"
 #include "preload/quiet.h"
 #include "preload/real.h"
+#include "preload/rights.h"
 #include "preload/segment.h"
 #include "preload/start.h"
 #include "preload/text.h"
@@ -55,9 +56,6 @@ static _Atomic uint32_t running;
 
 /* Futex: the host stores 1 and wakes, the keeper waits. Relaxed: the join orders the rest. */
 static _Atomic uint32_t stop_wanted;
-
-/* Secure bits of our threads: what their creator had, for they never change them. */
-static int own_secure_bits;
 
 void shim_keeper_init(const struct shim_keeper_tasks *tasks, uint64_t slow_interval_ns) {
 	keeper_tasks = tasks;
@@ -152,6 +150,14 @@ static int create(struct own_thread *own) {
 	return r;
 }
 
+/* What a refused thread means. Source: clone(2); EINVAL after unshare(CLONE_NEWPID). */
+static const char *no_thread(int error) {
+	return error == EINVAL
+			? "Counting goes on, nothing is served: after its call for a new pid "
+			  "namespace the process can have no more threads."
+			: "Counting goes on, nothing is served. Raise the limit of threads.";
+}
+
 static void bury(struct own_thread *own) {
 	munmap(own->stack, own->stack_bytes);
 	own->stack = NULL;
@@ -176,10 +182,17 @@ static int make_table_private(void) {
 		}
 	}
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0) { /* in a bare chroot; what cannot be read or written will do, too */
+		null = open("/", O_PATH | O_CLOEXEC);
+	}
+	if (null < 0) {
+		return errno;
+	}
 	return null != 0 || dup(0) != 1 || dup(0) != 2 ? EMFILE : 0;
 }
 
 static void *serve(void *arg) {
+	shim_copy_release();
 	shim_tls.muted = 1;
 	prctl(PR_SET_NAME, "promshim-server");
 	uint32_t tid = (uint32_t)syscall(SYS_gettid);
@@ -214,13 +227,19 @@ static bool wait_until(uint64_t until_ns) {
 
 /* Opens the port and starts the server once that works. */
 static void try_to_serve(void) {
-	if (server.stack != NULL || !keeper_tasks->listen()) {
+	static bool was_told;
+	if (server.stack != NULL || !keeper_tasks->listen() || !shim_copy_hold()) {
 		return;
 	}
 	int r = create(&server);
-	if (r != 0) {
-		report("the server's thread cannot be started", r,
-				"Counting goes on, nothing is served. Raise the limit of threads.");
+	if (r == 0) {
+		was_told = false;
+		return;
+	}
+	shim_copy_release();
+	if (!was_told) {
+		was_told = true;
+		report("the server's thread cannot be started", r, no_thread(r));
 	}
 }
 
@@ -249,6 +268,7 @@ static void tick_until_stopped(bool can_serve) {
 }
 
 static void *keep(void *arg) {
+	shim_copy_release();
 	shim_tls.muted = 1;
 	prctl(PR_SET_NAME, "promshim-keeper");
 	uint32_t tid = (uint32_t)syscall(SYS_gettid);
@@ -264,7 +284,8 @@ static void *keep(void *arg) {
 		keeper_tasks->close();
 	} else {
 		report("no descriptor table of our own", r,
-				"Counting goes on, nothing is served. PROMSHIM_TEXTFILE still works.");
+				"Counting goes on, nothing is served. PROMSHIM_TEXTFILE still works. "
+				"Allow the process 5 descriptors.");
 	}
 	renounce(tid);
 	return arg;
@@ -287,15 +308,16 @@ void shim_keeper_start(void) {
 	}
 	/* relaxed: pthread_create orders it */
 	atomic_store_explicit(&stop_wanted, 0, memory_order_relaxed);
-	own_secure_bits = prctl(PR_GET_SECUREBITS);
+	shim_rights_note();
 	keeper.body = keep;
 	server.body = serve;
+	(void)shim_copy_hold(); /* until it runs */
 	int r = create(&keeper);
 	/* release: pairs with the acquire of who stops it */
 	atomic_store_explicit(&running, r == 0 ? RUNNING : NONE, memory_order_release);
 	if (r != 0) {
-		report("our thread cannot be started", r,
-				"Counting goes on, nothing is served. Raise the limit of threads.");
+		shim_copy_release();
+		report("our thread cannot be started", r, no_thread(r));
 	}
 }
 
@@ -348,16 +370,7 @@ bool shim_keeper_stop(unsigned deadline_ms) {
 	return gone;
 }
 
-/* Capabilities of thread `tid` of this process; 0 is the caller. */
-static bool capabilities(int tid,
-		struct __user_cap_data_struct out[_LINUX_CAPABILITY_U32S_3]) {
-	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, tid };
-	return syscall(SYS_capget, &head, out) == 0;
-}
-
 bool shim_keeper_differs(void) {
-	struct __user_cap_data_struct mine[_LINUX_CAPABILITY_U32S_3];
-	struct __user_cap_data_struct theirs[_LINUX_CAPABILITY_U32S_3];
 	if (!shim_keeper_is_running()) {
 		return false;
 	}
@@ -367,9 +380,7 @@ bool shim_keeper_differs(void) {
 	/* relaxed: a lone number */
 	uint32_t tid = atomic_load_explicit(&shim_segment->own_tids[0],
 			memory_order_relaxed);
-	return prctl(PR_GET_SECUREBITS) != own_secure_bits || tid == 0 ||
-			!capabilities(0, mine) || !capabilities((int)tid, theirs) ||
-			memcmp(mine, theirs, sizeof(mine)) != 0;
+	return shim_rights_differ(tid);
 }
 
 void shim_keeper_leave(void) {
@@ -381,6 +392,7 @@ void shim_keeper_fork(void) {
 	/* relaxed: the one thread there is. Stacks of the parent's threads stay mapped. */
 	atomic_store_explicit(&running, NONE, memory_order_relaxed);
 	atomic_store_explicit(&stop_wanted, 0, memory_order_relaxed);
+	shim_copy_release();
 	memset(&keeper, 0, sizeof(keeper));
 	memset(&server, 0, sizeof(server));
 }

@@ -53,10 +53,8 @@ bool shim_keeper_is_stopping(void);
 bool shim_keeper_stop(unsigned deadline_ms);
 
 /*
- * Tells whether our threads have other capabilities or secure bits than the caller. glibc
- * makes every thread follow a setuid or setgroups, and aborts the host when one cannot.
- *
- * Source  capabilities(7), "per-thread"; nptl(7); glibc nptl/nptl_setxid.c, setxid_error
+ * Tells whether our threads run and have other rights than the caller (rights.h), so that they
+ * might not follow it.
  */
 bool shim_keeper_differs(void);
 

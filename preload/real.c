@@ -54,6 +54,7 @@ static _Atomic int resolved;
 #define FALLBACK_IDENTITY  ABSENT
 #define FALLBACK_RIGHTS    ABSENT
 #define FALLBACK_FILTER    ABSENT
+#define FALLBACK_COPY      ABSENT
 #define FALLBACK_NAMESPACE ABSENT
 /*
  * Without a C++ runtime behind us nobody can throw: a failing new yields NULL. It is our own
@@ -82,6 +83,7 @@ static void resolve_operators(void);
 #define RESOLVE_IDENTITY    shim_real_resolve
 #define RESOLVE_RIGHTS      shim_real_resolve
 #define RESOLVE_FILTER      shim_real_resolve
+#define RESOLVE_COPY        shim_real_resolve
 #define RESOLVE_NAMESPACE   shim_real_resolve
 #define RESOLVE_NEW         resolve_operators
 #define RESOLVE_NEW_ALIGNED resolve_operators
@@ -184,6 +186,7 @@ void shim_real_resolve(void) {
 #define RESOLVE_GROUP_IDENTITY(name)  RESOLVE_NOW(name)
 #define RESOLVE_GROUP_RIGHTS(name)    RESOLVE_NOW(name)
 #define RESOLVE_GROUP_FILTER(name)    RESOLVE_NOW(name)
+#define RESOLVE_GROUP_COPY(name)      RESOLVE_NOW(name)
 #define RESOLVE_GROUP_NAMESPACE(name) RESOLVE_NOW(name)
 #define RESOLVE_GROUP_NEW(name)
 #define RESOLVE_GROUP_NEW_ALIGNED(name)
@@ -252,6 +255,7 @@ static void resolve_operators(void) {
 #define LATE_IDENTITY(name)
 #define LATE_RIGHTS(name)
 #define LATE_FILTER(name)
+#define LATE_COPY(name)
 #define LATE_NAMESPACE(name)
 #define LATE_NEW(name)                                        LATE_OPERATOR(name)
 #define LATE_NEW_ALIGNED(name)                                LATE_OPERATOR(name)

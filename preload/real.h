@@ -53,6 +53,7 @@ enum shim_operator {
 #define SHIM_OPERATOR_IDENTITY(name)
 #define SHIM_OPERATOR_RIGHTS(name)
 #define SHIM_OPERATOR_FILTER(name)
+#define SHIM_OPERATOR_COPY(name)
 #define SHIM_OPERATOR_NAMESPACE(name)
 #define SHIM_OPERATOR_NEW(name)         SHIM_OPERATOR_##name,
 #define SHIM_OPERATOR_NEW_ALIGNED(name) SHIM_OPERATOR_##name,

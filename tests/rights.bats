@@ -52,6 +52,11 @@ assert_drops() {
 	assert_drops capset
 }
 
+# bats test_tags=trap:T50
+@test "a host that changes the uids of its thread alone is served on" {
+	assert_drops apart
+}
+
 # bats test_tags=trap:T47
 @test "a host that unshares its user by the number of the call is served on" {
 	assert_drops newuser

@@ -7,6 +7,8 @@
  *   capset    drops every capability of the calling thread but SETGID, then sets groups
  *   chroot    into an empty folder
  *   memory    no more address space than there is
+ *   apart     changes its uids for the calling thread alone, then asks libc for a uid that only
+ *             the other threads may have: libc aborts when one of them can and one cannot
  *   newuser   a user name space, by the number of the call
  *   children  unshare(CLONE_NEWPID): the next child, whoever makes it, is the new name space's
  *             first process, and when that ends there can be no other
@@ -60,6 +62,12 @@ static void capset_first(void) {
 	MUST(setresgid(NOBODY, NOBODY, NOBODY) == 0);
 }
 
+static void apart(void) {
+	MUST(setresuid(1, 2, 3) == 0);
+	MUST(syscall(SYS_setresuid, 1, 1, 1) == 0);
+	MUST(setuid(3) == -1 && errno == EPERM);
+}
+
 static void into_nowhere(void) {
 	MUST(mkdir("nowhere", 0755) == 0 || errno == EEXIST);
 	MUST(chroot("nowhere") == 0 && chdir("/") == 0);
@@ -86,6 +94,8 @@ int main(int argc, char **argv) {
 		capset_first();
 	else if (is(argv[1], "chroot"))
 		into_nowhere();
+	else if (is(argv[1], "apart"))
+		apart();
 	else if (is(argv[1], "newuser"))
 		MUST(syscall(SYS_unshare, CLONE_NEWUSER) == 0);
 	else if (is(argv[1], "children"))

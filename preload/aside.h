@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PRELOAD_ASIDE_H
+#define PRELOAD_ASIDE_H
+
+/* Our threads step aside for a call of the host's, and come back after it. */
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "preload/keeper.h"
+
+/*
+ * Stops our threads if they run and `stand` says that they stand in the way. errno is kept.
+ *
+ * Returns  whether they have to come back
+ */
+static inline bool shim_aside(bool (*stand)(void)) {
+	enum { STOP_MS = 1000 };
+	int saved = errno;
+	bool stopped = stand() && shim_keeper_stop(STOP_MS);
+	errno = saved;
+	return stopped;
+}
+
+static inline void shim_aside_end(bool stopped) {
+	if (stopped) {
+		int saved = errno;
+		shim_keeper_start();
+		errno = saved;
+	}
+}
+
+#endif
