@@ -44,6 +44,26 @@ static void error_put(struct prom_buf *out, int error) {
 	prom_buf_char(out, ')');
 }
 
+/*
+ * What helps whatever was to be opened or written; false when the place itself is at fault.
+ */
+static bool remedy_put(struct prom_buf *out, int error) {
+	switch (-error) {
+	case EMFILE:
+		prom_buf_text(out, " Raise the limit of open files (ulimit -n).");
+		return true;
+	case EFBIG:
+		prom_buf_text(out, " Raise the limit of file sizes (ulimit -f).");
+		return true;
+	case ENOSPC:
+	case EDQUOT:
+		prom_buf_text(out, " Make room on that file system, or name another.");
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void place_put(struct prom_buf *out, const char *address, int port) {
 	prom_buf_text(out, "port ");
 	prom_buf_uint(out, (uint64_t)port);
@@ -82,11 +102,29 @@ void prom_complaint_port(struct prom_buf *out, const char *address, int port, in
 		place_put(out, address, port);
 		prom_buf_text(out, " cannot be opened");
 		error_put(out, error);
-		prom_buf_text(out,
-				". Counting goes on, nothing is served. Set PROMSHIM_SOCKET if "
-				"there is no network here.");
+		prom_buf_text(out, ". Counting goes on, nothing is served.");
+		if (!remedy_put(out, error)) {
+			prom_buf_text(out,
+					" Set PROMSHIM_SOCKET if there is no network here.");
+		}
 	}
 	prom_buf_text(out, retry);
+}
+
+void prom_complaint_socket_only(struct prom_buf *out, const char *address, int port,
+		int error) {
+	place_put(out, address, port);
+	prom_buf_text(out, " cannot be opened");
+	error_put(out, error);
+	prom_buf_text(out,
+			". Only the socket is served. Set PROMSHIM_PORT=none if that is meant.");
+}
+
+void prom_complaint_client(struct prom_buf *out, int error) {
+	prom_buf_text(out, "a client could not be accepted");
+	error_put(out, error);
+	prom_buf_text(out, ". Counting goes on, who asks may have to wait.");
+	(void)remedy_put(out, error);
 }
 
 void prom_complaint_socket(struct prom_buf *out, const char *path, int error) {
@@ -102,9 +140,10 @@ void prom_complaint_socket(struct prom_buf *out, const char *path, int error) {
 		prom_buf_text(out, " cannot be made");
 		error_put(out, error);
 	}
-	prom_buf_text(out,
-			". Counting goes on, nothing is served there. Set PROMSHIM_SOCKET to a "
-			"free path.");
+	prom_buf_text(out, ". Counting goes on, nothing is served there.");
+	if (!remedy_put(out, error)) {
+		prom_buf_text(out, " Set PROMSHIM_SOCKET to a free path.");
+	}
 }
 
 void prom_complaint_file(struct prom_buf *out, const char *setting, const char *path,
@@ -112,7 +151,10 @@ void prom_complaint_file(struct prom_buf *out, const char *setting, const char *
 	prom_buf_text(out, path);
 	prom_buf_text(out, " cannot be written");
 	error_put(out, error);
-	prom_buf_text(out, ". The file is left out. Set ");
-	prom_buf_text(out, setting);
-	prom_buf_text(out, " to a path that this user can write.");
+	prom_buf_text(out, ". The file is left out.");
+	if (!remedy_put(out, error)) {
+		prom_buf_text(out, " Set ");
+		prom_buf_text(out, setting);
+		prom_buf_text(out, " to a path that this user can write.");
+	}
 }

@@ -11,6 +11,9 @@
 
 /* `error` is negative, as prom_server_listen returned it. */
 void prom_complaint_port(struct prom_buf *out, const char *address, int port, int error);
+void prom_complaint_socket_only(struct prom_buf *out, const char *address, int port,
+		int error); /* of the port, while the socket is served */
+void prom_complaint_client(struct prom_buf *out, int error);
 void prom_complaint_socket(struct prom_buf *out, const char *path, int error);
 void prom_complaint_file(struct prom_buf *out, const char *setting, const char *path,
 		int error);

@@ -195,12 +195,12 @@ static void refusal_send(struct prom_service *service, struct prom_connection *c
 	prom_buf_init(&reply, bytes, sizeof(bytes));
 	prom_http_head(&reply, status, text_type, strlen(line), false);
 	prom_buf_text(&reply, line);
-	count(service, status);
 	if (send(connection->fd, bytes, reply.used_bytes, MSG_NOSIGNAL | MSG_DONTWAIT) <
 			0) {
 		prom_connection_close(service, connection);
 		return;
 	}
+	count(service, status);
 	drain_start(service, connection);
 }
 

@@ -17,7 +17,7 @@
 
 enum {
 	PROM_REPLIES_MAX = 64, /* ceiling of config->max_requests */
-	PROM_HEAD_ROOM = 256, /* in front of each page; the longest head has 170 bytes */
+	PROM_HEAD_ROOM = 256, /* in front of each page; the longest head has 204 bytes */
 };
 
 enum prom_connection_state {

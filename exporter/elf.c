@@ -15,6 +15,8 @@ enum {
 	HEADERS_MAX = 1024, /* program headers; entries of sections and .dynamic below */
 	SECTIONS_MAX = 65536, /* -ffunction-sections objects have many, executables few dozens */
 	DYNAMIC_MAX = 4096,
+	SYMBOL_SECTIONS_MAX =
+			2, /* of a kind; the ABI allows one, and each costs a pass */
 };
 
 /* Copies the string at `index` of `strings`, cut; what is not printable ASCII becomes '?'. */
@@ -168,12 +170,16 @@ static int read_symbol_section(const struct prom_elf_file *file,
 /* Reads all sections, symbols of kind `type` (SHT_DYNSYM, SHT_SYMTAB). */
 static int read_sections(const struct prom_elf_file *file, uint64_t count,
 		struct prom_elf_table names, uint32_t type, struct prom_elf *out) {
+	unsigned found = 0;
+
 	for (uint64_t i = 0; i < count; i++) {
 		Elf64_Shdr section;
 		char name[PROM_ELF_NAME_BYTES];
 		int r = read_section(file, i, &section);
 		if (r == 0 && section.sh_type == type) {
-			r = read_symbol_section(file, &section, count, out);
+			r = ++found > SYMBOL_SECTIONS_MAX
+					? -EBADMSG
+					: read_symbol_section(file, &section, count, out);
 		}
 		if (r < 0) {
 			return r;

@@ -31,7 +31,7 @@ enum { LEVEL_INFO, LEVEL_WARNING, LEVEL_ERROR };
 static const uint64_t retry_ns = 30000000000;
 
 /* What is told once, however often it happens; bits of prom_exporter.told. */
-enum kind { TOLD_PORT = 0, TOLD_SOCKET = 16, TOLD_PORT_FILE = 17, TOLD_TEXTFILE = 18 };
+enum kind { TOLD_PORT, TOLD_SOCKET = 16, TOLD_PORT_FILE, TOLD_TEXTFILE, TOLD_CLIENT };
 
 struct prom_exporter {
 	struct prom_arena arena; /* holds this too */
@@ -254,12 +254,13 @@ static void port_file_write(struct prom_exporter *exporter, unsigned port) {
 }
 
 /* Errnos of a port fall into 16 kinds; two that share one are told once together. */
-static void port_complain(struct prom_exporter *exporter, int error) {
+static void port_complain(struct prom_exporter *exporter, int error, bool has_socket) {
 	char bytes[512];
 	struct prom_buf line;
 	unsigned kind = TOLD_PORT + (unsigned)-error % 16;
 	if (tell_start(exporter, kind, &line, bytes, sizeof(bytes))) {
-		prom_complaint_port(&line, exporter->address, exporter->port, error);
+		(has_socket ? prom_complaint_socket_only : prom_complaint_port)(&line,
+				exporter->address, exporter->port, error);
 		tell(exporter, LEVEL_WARNING, &line);
 	}
 }
@@ -270,6 +271,16 @@ static void socket_complain(struct prom_exporter *exporter) {
 	int error = prom_server_socket_error(exporter->server);
 	if (error < 0 && tell_start(exporter, TOLD_SOCKET, &line, bytes, sizeof(bytes))) {
 		prom_complaint_socket(&line, exporter->socket_path, error);
+		tell(exporter, LEVEL_WARNING, &line);
+	}
+}
+
+static void client_complain(struct prom_exporter *exporter) {
+	char bytes[512];
+	struct prom_buf line;
+	int error = prom_server_accept_error(exporter->server);
+	if (error < 0 && tell_start(exporter, TOLD_CLIENT, &line, bytes, sizeof(bytes))) {
+		prom_complaint_client(&line, error);
 		tell(exporter, LEVEL_WARNING, &line);
 	}
 }
@@ -285,12 +296,14 @@ int prom_exporter_listen(struct prom_exporter *exporter) {
 	/* before the socket opens: the first scrape is complete */
 	prom_exporter_publish_slow(exporter);
 	int r = prom_server_listen(exporter->server);
+	int port_error = prom_server_port_error(exporter->server);
 	socket_complain(exporter);
+	if (port_error < 0) {
+		port_complain(exporter, port_error, r == 0);
+	} else if (r < 0 && prom_server_socket_error(exporter->server) == 0) {
+		port_complain(exporter, r, false);
+	}
 	if (r < 0) {
-		if (exporter->port >= 0 ||
-				prom_server_socket_error(exporter->server) == 0) {
-			port_complain(exporter, r);
-		}
 		exporter->listen_error = r;
 		exporter->listen_at_ns = now + retry_ns;
 		return r;
@@ -348,6 +361,7 @@ void prom_exporter_publish(struct prom_exporter *exporter) {
 	atomic_store_explicit(&exporter->segment->figures.taken_ns, now_ns(),
 			memory_order_relaxed);
 	figures_publish(exporter->segment, &figures, ~limit_bit);
+	client_complain(exporter);
 }
 
 void prom_exporter_publish_slow(struct prom_exporter *exporter) {
@@ -369,6 +383,8 @@ int prom_exporter_write_textfile(struct prom_exporter *exporter, const char *pat
 	if (bytes != NULL) {
 		prom_buf_init(&page, bytes, PAGE_BYTES);
 		prom_scrape_write(&exporter->scrape, &page);
+		/* where few descriptors are allowed, what is written needs one of these */
+		prom_procfs_close(&exporter->procfs);
 		r = prom_file_write(path, bytes, page.used_bytes);
 		prom_arena_reset(&exporter->arena, mark);
 	}

@@ -62,7 +62,8 @@ void prom_exporter_publish(struct prom_exporter *exporter);
 void prom_exporter_publish_slow(struct prom_exporter *exporter);
 
 /*
- * Writes the page as text 0.0.4 to `path`: a temporary file beside it, then rename.
+ * Writes the page as text 0.0.4 to `path`: a temporary file beside it, then rename. The last
+ * page: what was open to read process figures is closed.
  *
  * Returns  0 or -errno; reported
  * Calls    any one thread at a time, none of ours running on this exporter

@@ -5,7 +5,11 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { TARGET_MAX = 2048 }; /* longer: 414 */
+enum {
+	TARGET_MAX = 2048, /* longer: 414 */
+	REQUEST_LINE_MAX =
+			TARGET_MAX + 64, /* a longer one, whatever is long in it: 414 */
+};
 
 /* What the header lines of one request said. */
 struct fields {
@@ -258,12 +262,20 @@ static int request_finish(const struct fields *fields, int minor,
 	return 0;
 }
 
-/* The answer to a head that has not ended within `size` bytes. */
-static int unfinished(size_t size, bool in_request_line) {
-	if (in_request_line && size > TARGET_MAX + 64) {
-		return -414;
+/*
+ * Takes the request line. No more than a line's most is looked at, even if more is here: what
+ * comes in pieces must be answered as what comes at once.
+ */
+static int request_line_take(struct prom_slice *rest, struct prom_slice *line) {
+	bool is_full = rest->size >= REQUEST_LINE_MAX;
+	struct prom_slice window = { rest->bytes,
+		is_full ? REQUEST_LINE_MAX : rest->size };
+	int r = line_take(&window, line);
+	if (r == 0) {
+		rest->size -= (size_t)(window.bytes - rest->bytes);
+		rest->bytes = window.bytes;
 	}
-	return size >= PROM_HTTP_HEAD_MAX ? -431 : -EAGAIN;
+	return r == -EAGAIN && is_full ? -414 : r;
 }
 
 int prom_http_parse(const char *bytes, size_t size, struct prom_request *out) {
@@ -276,18 +288,15 @@ int prom_http_parse(const char *bytes, size_t size, struct prom_request *out) {
 	struct prom_request request = { 0 };
 	struct prom_slice line;
 	int minor = 0;
-	int r = line_take(&rest, &line);
-	if (r == -EAGAIN) {
-		return unfinished(size, true);
-	}
+	int r = request_line_take(&rest, &line);
 	if (r == 0) {
 		r = request_line_parse(line, &request, &minor);
 	}
 	struct fields fields = { 0 };
 	while (r == 0) {
 		r = line_take(&rest, &line);
-		if (r == -EAGAIN) {
-			return unfinished(size, false);
+		if (r == -EAGAIN && size >= PROM_HTTP_HEAD_MAX) {
+			r = -431;
 		}
 		if (r == 0 && line.size == 0) {
 			break;

@@ -40,6 +40,8 @@ void prom_http_head(struct prom_buf *out, int status, const char *type, size_t b
 	if (status == 405) {
 		prom_buf_text(out, "\r\nAllow: GET, HEAD");
 	}
+	/* a page is no script and no style, whatever a program is called */
+	prom_buf_text(out, "\r\nX-Content-Type-Options: nosniff");
 	prom_buf_text(out,
 			keep_alive ? "\r\nConnection: keep-alive\r\n\r\n"
 				   : "\r\nConnection: close\r\n\r\n");

@@ -3,18 +3,32 @@
 
 #include <string.h>
 
+#include "exporter/utf8.h"
+
+/* Returns the length of the character at `bytes` if it may go to a terminal, else 0. */
+static size_t printable_length(const char *bytes, size_t size_bytes) {
+	size_t length = prom_utf8_sequence(bytes, size_bytes);
+	unsigned char c = (unsigned char)bytes[0];
+	bool is_control = c < ' ' || c == 0x7f ||
+			/* U+0080 to U+009F: some terminals take U+009B as ESC [ */
+			(c == 0xc2 && length == 2 && (unsigned char)bytes[1] < 0xa0);
+	return is_control ? 0 : length;
+}
+
 /* Appends a field of fixed size up to its NUL; line ends only where they are meant. */
 static void field_put(struct prom_buf *out, const char *bytes, size_t size_bytes,
 		const char *indent) {
 	bool at_start = true;
-	for (size_t i = 0; i < size_bytes && bytes[i] != '\0'; i++) {
+	size_bytes = strnlen(bytes, size_bytes);
+	for (size_t i = 0; i < size_bytes;) {
 		bool is_end = bytes[i] == '\n' && indent != NULL;
-		unsigned char c = (unsigned char)bytes[i];
+		size_t length = is_end ? 1 : printable_length(bytes + i, size_bytes - i);
 		if (at_start && indent != NULL) {
 			prom_buf_text(out, indent);
 		}
 		at_start = is_end;
-		prom_buf_char(out, is_end ? '\n' : c < ' ' || c == 0x7f ? '?' : bytes[i]);
+		prom_buf_put(out, length > 0 ? bytes + i : "?", length > 0 ? length : 1);
+		i += length > 0 ? length : 1;
 	}
 }
 

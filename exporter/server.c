@@ -26,7 +26,8 @@ static const uint64_t pause_ns = 100000000; /* after accept or poll failed: no s
 struct prom_server {
 	struct prom_service service;
 	struct prom_listener listeners[2]; /* TCP, UNIX */
-	int socket_error;
+	int port_error, socket_error;
+	_Atomic int accept_error; /* the last one; writer: run, reader: any; a lone number */
 	int stop_fd; /* eventfd; -1 until listening */
 	_Atomic bool is_stopping; /* writer: prom_server_stop, reader: run; publishes nothing */
 	uint64_t accepts_at_ns; /* 0, or until when nothing is accepted */
@@ -79,12 +80,21 @@ struct prom_server *prom_server_create(struct prom_arena *arena,
 	return server;
 }
 
+/* Tells whether there is no such network here, or none for us: another try fails too. */
+static bool is_final(int error) {
+	return error == -EACCES || error == -EPERM || error == -EAFNOSUPPORT ||
+			error == -EPROTONOSUPPORT;
+}
+
 int prom_server_listen(struct prom_server *server) {
 	const struct prom_server_config *config = &server->service.config;
+	bool has_path = config->socket_path[0] != '\0';
 	int r = -EINVAL; /* neither port nor path */
 	if (server->stop_fd >= 0) {
 		return 0;
 	}
+	server->port_error = 0;
+	server->socket_error = 0;
 	int stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (stop_fd < 0) {
 		return -errno;
@@ -92,15 +102,16 @@ int prom_server_listen(struct prom_server *server) {
 	if (config->port >= 0) {
 		r = prom_listener_open_tcp(&server->listeners[0], config->address,
 				config->port);
-		if (r < 0) {
+		server->port_error = r;
+		if (r < 0 && !(has_path && is_final(r))) {
 			goto close_stop;
 		}
 		server->service.is_loopback = server->listeners[0].is_loopback;
 	}
-	if (config->socket_path[0] != '\0') {
+	if (has_path) {
 		server->socket_error = prom_listener_open_unix(&server->listeners[1],
 				config->socket_path);
-		r = config->port >= 0 ? 0 : server->socket_error;
+		r = r == 0 ? 0 : server->socket_error;
 	}
 	if (r < 0) {
 		goto close_stop;
@@ -113,6 +124,15 @@ int prom_server_listen(struct prom_server *server) {
 close_stop:
 	close(stop_fd);
 	return r;
+}
+
+int prom_server_port_error(const struct prom_server *server) {
+	return server->port_error;
+}
+
+int prom_server_accept_error(const struct prom_server *server) {
+	/* relaxed: a lone number */
+	return atomic_load_explicit(&server->accept_error, memory_order_relaxed);
 }
 
 int prom_server_socket_error(const struct prom_server *server) {
@@ -182,6 +202,8 @@ static void accept_one(struct prom_server *server, const struct prom_listener *l
 	if (!is_short ||
 			!prom_place_free(&server->service, &server->places, 0,
 					PROM_PLACES_MAX)) {
+		/* relaxed: a lone number */
+		atomic_store_explicit(&server->accept_error, fd, memory_order_relaxed);
 		server->accepts_at_ns = server->service.now_ns + pause_ns;
 	}
 }

@@ -61,11 +61,15 @@ struct prom_server *prom_server_create(struct prom_arena *arena,
  * nonblocking. May be called again until it succeeds.
  *
  * Returns  0, or -errno (-EADDRINUSE: somebody holds the port; -EADDRNOTAVAIL, -EACCES, ...);
- *          then nothing is open. A socket path that fails while TCP stands is no error:
- *          prom_server_socket_error tells it
+ *          then nothing is open. One of the two that fails is no error while the other
+ *          stands: the functions below tell it. But a port that may be free later is
+ *          waited for
  */
 int prom_server_listen(struct prom_server *server);
+int prom_server_port_error(const struct prom_server *server); /* 0 or -errno */
 int prom_server_socket_error(const struct prom_server *server); /* 0 or -errno */
+/* The last client that had to wait: 0, or -errno of accept(2). */
+int prom_server_accept_error(const struct prom_server *server);
 unsigned prom_server_port(const struct prom_server *server); /* bound port; 0 = none */
 bool prom_server_is_loopback(const struct prom_server *server);
 

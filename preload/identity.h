@@ -4,6 +4,7 @@
 
 /* Who this process is: the label `program`, and what `promshim check` shows. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -16,6 +17,16 @@
  */
 void shim_identity_program(const char *executable, int argc, char *const *argv, char *out,
 		size_t size_bytes);
+
+/*
+ * Tells whether this is a child of a browser built on Chromium that is to be sandboxed. Its
+ * zygote aborts unless it is the one thread of its process, sandbox or not, and the others
+ * put filters on all threads.
+ *
+ * Source   Chromium, content/zygote/zygote_main_linux.cc: it counts the links of
+ *          /proc/self/task. What kind of process it is comes first among the arguments.
+ */
+bool shim_identity_is_sandboxed(int argc, char *const *argv);
 
 /* Reads /proc/self/exe into `out`; "" if that fails. */
 void shim_identity_executable(char *out, size_t size_bytes);

@@ -200,6 +200,11 @@ static void tell_uncounted(void) {
 
 __attribute__((constructor)) static void load(int argc, char **argv, char **environment) {
 	read_settings(environment);
+	bool is_alone = settings.mode == SHIM_MODE_SERVE &&
+			shim_identity_is_sandboxed(argc, argv);
+	if (is_alone) {
+		settings.mode = SHIM_MODE_COUNT;
+	}
 	if (settings.seccomp != 0) {
 		shim_quiet_trust();
 	}
@@ -214,6 +219,11 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envi
 		return;
 	}
 	shim_messages_init(shim_segment, settings.log);
+	if (is_alone) {
+		shim_message(SHIM_WARNING,
+				"a browser's child that is to be sandboxed aborts when it has threads "
+				"of ours. It is counted and not served; the browser's own process is.");
+	}
 	if (shim_tls.current == NULL) {
 		(void)shim_block_attach(); /* arms main's TSD slot: it may leave by pthread_exit */
 	}

@@ -32,14 +32,17 @@ assert_exact_behind() {
 	assert_equal "${with[live_blocks]}" "${without[live_blocks]}"
 }
 
+# bats test_tags=trap:T13,trap:T15,trap:T20
 @test "counts and bytes are exact with jemalloc behind us" {
 	assert_exact_behind jemalloc
 }
 
+# bats test_tags=trap:T13,trap:T15,trap:T20
 @test "counts and bytes are exact with mimalloc behind us" {
 	assert_exact_behind mimalloc
 }
 
+# bats test_tags=trap:T13,trap:T15,trap:T20
 @test "counts and bytes are exact with tcmalloc behind us" {
 	assert_exact_behind tcmalloc
 }
@@ -57,18 +60,22 @@ assert_visible_before() {
 	assert_metric 'promshim_hooks_active{hook="operator_new"}' -eq 0
 }
 
+# bats test_tags=trap:T14
 @test "jemalloc before us is said on the page" {
 	assert_visible_before jemalloc
 }
 
+# bats test_tags=trap:T14
 @test "mimalloc before us is said on the page" {
 	assert_visible_before mimalloc
 }
 
+# bats test_tags=trap:T14
 @test "tcmalloc before us is said on the page" {
 	assert_visible_before tcmalloc
 }
 
+# bats test_tags=trap:T02,trap:T37
 @test "with other allocators behind us the page is served and family cases hold" {
 	local name
 	for name in jemalloc mimalloc tcmalloc; do
@@ -89,6 +96,7 @@ assert_visible_before() {
 	done
 }
 
+# bats test_tags=trap:T16
 @test "an allocator without malloc_usable_size is counted by calls, bytes are left out" {
 	run -0 bare LD_PRELOAD="$targets/libown.so" "$targets/threads" plain 8
 	behind="$targets/libown.so" run -0 count "$targets/threads" plain 8
@@ -111,6 +119,7 @@ assert_visible_before() {
 	assert_metric 'promshim_hooks_active{hook="pthread_create"}' -eq 1
 }
 
+# bats test_tags=trap:T17
 @test "an allocator hidden in the executable bypasses the hooks, and the page says so" {
 	run -0 bare "$targets/own_malloc_hidden"
 	start "$targets/own_malloc_hidden" wait
@@ -124,6 +133,7 @@ slow_tick_said_it() {
 	[[ "$(metric 'promshim_hooks_active{hook="malloc"}')" == 0 ]]
 }
 
+# bats test_tags=trap:T18
 @test "an executable that overrides malloc and free alone works as without us" {
 	run -0 bare "$targets/own_malloc_partial"
 	run -0 count "$targets/own_malloc_partial"

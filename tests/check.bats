@@ -72,6 +72,7 @@ reply() {
 	check 0 yes sort
 }
 
+# bats test_tags=trap:T09
 @test "a static program: no" {
 	program static -static
 	check 1 no ./static
@@ -81,6 +82,7 @@ reply() {
 	assert_output --partial 'Statically linked'
 }
 
+# bats test_tags=trap:T09
 @test "setuid and setgid programs: no, and whose" {
 	program plain
 	chmod u+s plain
@@ -94,6 +96,7 @@ reply() {
 	check 0 yes ./plain
 }
 
+# bats test_tags=trap:T09
 @test "file capabilities: no" {
 	program plain
 	setcap cap_net_raw+ep plain 2>setcap.err || missing "setcap: $(<setcap.err)"
@@ -101,12 +104,14 @@ reply() {
 	assert_output --partial 'file capabilities: the loader ignores LD_PRELOAD'
 }
 
+# bats test_tags=trap:T09
 @test "a program of another libc: no, and of which" {
 	program musl -Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1
 	check 1 no ./musl
 	assert_output --partial 'Needs ld-musl-x86_64.so.1; promshim is built for glibc.'
 }
 
+# bats test_tags=trap:T09
 @test "a 32-bit program: no" {
 	printf 'void _start(void) {}\n' >start.c
 	gcc -m32 -nostdlib -static -o narrow start.c || missing 'gcc -m32'

@@ -23,20 +23,24 @@ assert_counted_once() {
 	assert_equal "live $((with[live_bytes] - without[live_bytes]))" "live 0"
 }
 
+# bats test_tags=trap:T14
 @test "every form of new and delete is counted once with libstdc++" {
 	assert_counted_once
 }
 
+# bats test_tags=trap:T14
 @test "every form of new and delete is counted once with jemalloc behind us" {
 	need_subject jemalloc
 	behind="$subject" assert_counted_once
 }
 
+# bats test_tags=trap:T14
 @test "every form of new and delete is counted once with mimalloc behind us" {
 	need_subject mimalloc
 	behind="$subject" assert_counted_once
 }
 
+# bats test_tags=trap:T14
 @test "every form of new and delete is counted once with tcmalloc behind us" {
 	need_subject tcmalloc
 	behind="$subject" assert_counted_once
@@ -75,6 +79,7 @@ assert_counted_once() {
 	assert_equal "${with[live_bytes]}" "${without[live_bytes]}"
 }
 
+# bats test_tags=trap:T27
 @test "a C program with a C++ plug-in throws, catches and is cancelled as without us" {
 	local -A t
 	local calls
@@ -93,6 +98,7 @@ assert_counted_once() {
 	assert_equal "$(((t[allocations] - calls) % 20))" 0
 }
 
+# bats test_tags=trap:T27
 @test "a plug-in in C++ works with other allocators behind us" {
 	local name
 	for name in jemalloc mimalloc tcmalloc; do

@@ -45,18 +45,22 @@ assert_exact() {
 	assert_equal "${t[allocations]} ${t[frees]} ${t[requested]} ${t[live_blocks]}" "0 0 0 0"
 }
 
+# bats test_tags=trap:T13,trap:T20
 @test "every function of the family is counted exactly in one thread" {
 	assert_exact 1 3000
 }
 
+# bats test_tags=trap:T13,trap:T20
 @test "every function of the family is counted exactly in 8 threads" {
 	assert_exact 8 1000
 }
 
+# bats test_tags=trap:T13,trap:T20
 @test "every function of the family is counted exactly in 50 threads" {
 	assert_exact 50 50
 }
 
+# bats test_tags=trap:T20
 @test "the counts on a served page are exact while the program runs" {
 	local -A before after
 	start "$targets/exact" 4 1000 wait
@@ -76,6 +80,7 @@ assert_exact() {
 	assert_equal "$status" 0
 }
 
+# bats test_tags=trap:T15
 @test "live is what is held, and zero when all is given back" {
 	local -A t
 	run -0 count "$targets/family" malloc_free
@@ -134,6 +139,7 @@ assert_as_valgrind() {
 	assert_as_valgrind "$targets/exact" 1 100
 }
 
+# bats test_tags=trap:T20
 @test "valgrind agrees about a C program with threads" {
 	assert_as_valgrind "$targets/exact" 8 50
 }

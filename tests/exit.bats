@@ -21,6 +21,7 @@ ends_alike() {
 	done
 }
 
+# bats test_tags=trap:T41
 @test "return from main leaves a page with everything on it" {
 	ends_alike return
 	run -23 count "$targets/exit" return
@@ -31,6 +32,7 @@ ends_alike() {
 	run -1 grep promshim_allocator_heap_bytes "$page" # no keeper, so nobody asked
 }
 
+# bats test_tags=trap:T41
 @test "exit from a worker leaves a page" {
 	ends_alike worker
 	run -23 count "$targets/exit" worker
@@ -38,6 +40,7 @@ ends_alike() {
 	assert_metric promshim_thread_starts_total -eq 1
 }
 
+# bats test_tags=trap:T41
 @test "exit while threads allocate leaves a page" {
 	ends_alike race
 	run -23 count "$targets/exit" race
@@ -45,6 +48,7 @@ ends_alike() {
 	assert_metric promshim_thread_starts_total -le 8
 }
 
+# bats test_tags=trap:T41
 @test "_exit, quick_exit, abort, signals and exec end as without us" {
 	local how
 	for how in _exit quick_exit abort signal segv exec; do

@@ -12,6 +12,7 @@ teardown() {
 	common_teardown
 }
 
+# bats test_tags=trap:T49
 @test "the host's first descriptor is the same with us" {
 	run -0 bare "$targets/fds" first </dev/null
 	local expected="$output"
@@ -26,6 +27,7 @@ teardown() {
 	assert_output "$expected"
 }
 
+# bats test_tags=trap:T49
 @test "closing every descriptor does not touch the server" {
 	start "$targets/fds" closefrom
 	expect "closed: 0 1 2"
@@ -37,6 +39,7 @@ teardown() {
 	assert_equal "$status" 0
 }
 
+# bats test_tags=trap:T49
 @test "dup2 over every number does not touch the server, and nothing of ours is written there" {
 	start "$targets/fds" dup
 	expect "laid over"
@@ -50,6 +53,7 @@ teardown() {
 	assert_output mine
 }
 
+# bats test_tags=trap:T49
 @test "a limit of 8 descriptors is all the host's" {
 	start "$targets/fds" limit
 	expect limited
@@ -62,14 +66,17 @@ teardown() {
 	assert_equal "$status" 0
 }
 
+# bats test_tags=trap:T49
 @test "the server starts under a limit of 8 descriptors" {
-	start bash -c 'ulimit -n 8; exec "$0" 7' "$targets/idle"
+	# the shell before it has no port
+	PROMSHIM_INCLUDE=idle start bash -c 'ulimit -n 8; exec "$0" 7' "$targets/idle"
 	expect ready
 	scrape
 	finish
 	assert_equal "$status" 7
 }
 
+# bats test_tags=trap:T49
 @test "children inherit what they inherited without us" {
 	run -0 bare "$targets/fds" inherit
 	local expected="$output"
@@ -87,6 +94,7 @@ teardown() {
 	assert_equal "$status" 0
 }
 
+# bats test_tags=trap:T33
 @test "the output of a daemon's starter ends when the starter does" {
 	local caught
 	SECONDS=0

@@ -12,6 +12,7 @@ teardown() {
 	common_teardown
 }
 
+# bats test_tags=trap:T33
 @test "a forked child counts apart from its parent, live stays true on both sides" {
 	local -A t
 	local child parent
@@ -29,6 +30,7 @@ teardown() {
 		"child 1000 1100 0 0"
 }
 
+# bats test_tags=trap:T33
 @test "a forked child serves its own page beside its parent's" {
 	local child parent
 	PROMSHIM_PORT_FILE="$PWD/port.%p" start_silent "$targets/fork" serve
@@ -46,6 +48,7 @@ teardown() {
 	assert_equal "$status" 0
 }
 
+# bats test_tags=trap:T33
 @test "a daemon is served by its final process" {
 	STOP="$PWD/stop" PROMSHIM_PORT_FILE="$PWD/port.%p" run -0 preload "$targets/fork" daemon
 	assert_output ""
@@ -67,20 +70,24 @@ served_by_daemon() {
 	return 1
 }
 
+# bats test_tags=trap:T31,trap:T32
 @test "vfork, posix_spawn, system, popen and _Fork work as without us" {
 	assert_unchanged "$targets/fork" spawn 20
 }
 
+# bats test_tags=trap:T29
 @test "2,000 forks from threads, while threads allocate, do not hang" {
 	run -0 preload "$targets/fork" storm 2000
 	assert_output forked
 }
 
+# bats test_tags=trap:T29
 @test "a fork storm in mode count does not hang" {
 	PROMSHIM_MODE=count run -0 preload "$targets/fork" storm 1000
 	assert_output forked
 }
 
+# bats test_tags=trap:T29,trap:T56
 @test "a fork storm under scrapes does not hang" {
 	start "$targets/fork" storm 1000
 	until grep -q forked "$out"; do

@@ -38,6 +38,7 @@ assert_status() {
 	((output >= 10)) || fail "only $output malloc families"
 }
 
+# bats test_tags=trap:T56
 @test "GET and HEAD of /metrics and /metrics/ answer 200 with the same head" {
 	local path
 	start "$targets/idle"
@@ -60,6 +61,7 @@ assert_status() {
 	assert_equal "$(tr -d '\r' <head.txt | sed -n 's/^Content-Length: //ip')" "$(stat -c %s body)"
 }
 
+# bats test_tags=trap:T56
 @test "HTTP/1.0 is answered and closed" {
 	start "$targets/idle"
 	request 'GET /metrics HTTP/1.0\r\n\r\n'
@@ -111,6 +113,7 @@ assert_status() {
 	done
 }
 
+# bats test_tags=trap:T56
 @test "malformed requests are refused with their status" {
 	start "$targets/idle"
 	request 'nonsense\r\n\r\n'
@@ -140,6 +143,7 @@ assert_status() {
 	assert_metric 'promshim_exporter_http_requests_total{code="413"}' -eq 2
 }
 
+# bats test_tags=trap:T56
 @test "a huge header, a huge target and an endless line are refused" {
 	start "$targets/idle"
 	local long
@@ -153,6 +157,7 @@ assert_status() {
 	scrape
 }
 
+# bats test_tags=trap:T56
 @test "half a request is dropped after the timeout, a slow one too, and others are served meanwhile" {
 	PROMSHIM_TUNE=timeout=1s start "$targets/idle"
 	mkfifo hold
@@ -169,6 +174,7 @@ assert_status() {
 	wait $!
 }
 
+# bats test_tags=trap:T56
 @test "a client that does not read its answers does not keep others waiting" {
 	start "$targets/idle"
 	local many
@@ -183,6 +189,7 @@ assert_status() {
 	wait $!
 }
 
+# bats test_tags=trap:T56
 @test "1,000 idle connections do not keep a scraper out" {
 	start "$targets/idle"
 	mkfifo hold
@@ -197,6 +204,7 @@ assert_status() {
 	scrape
 }
 
+# bats test_tags=trap:T56
 @test "1,000 requests at once are all answered, and counted" {
 	start "$targets/idle"
 	run -0 "$SOURCE_ROOT/tests/helpers/raw-http" "$port" many 1000

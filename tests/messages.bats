@@ -64,6 +64,7 @@ teardown() {
 	assert_equal "$status" 0
 }
 
+# bats test_tags=trap:T49
 @test "stderr that the host has replaced is not written to" {
 	# the text file's message comes at exit, when a file of the host's lies over 2
 	PROMSHIM_TEXTFILE=/nonexistent/page PROMSHIM_LOG=stderr run -0 --separate-stderr preload \

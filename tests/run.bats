@@ -35,6 +35,7 @@ assert_says() {
 	assert_equal "$stderr" "promshim: $1"
 }
 
+# bats test_tags=trap:T34
 @test "the object is preloaded, alone or behind what is there, in its order" {
 	run_one_line 0 -- env
 	assert_line "LD_PRELOAD=$PROMSHIM_SO"
@@ -44,6 +45,7 @@ assert_says() {
 	assert_line "LD_PRELOAD=$PWD/second.so $PWD/first.so:$PROMSHIM_SO"
 }
 
+# bats test_tags=trap:T34
 @test "the object is never preloaded twice" {
 	cp libpromshim.so first.so
 	LD_PRELOAD="$PROMSHIM_SO:$PWD/first.so" run_one_line 0 -- env
@@ -53,6 +55,7 @@ assert_says() {
 	assert_line "LD_PRELOAD=$PROMSHIM_SO" || fail "$output"
 }
 
+# bats test_tags=trap:T34
 @test "each option sets the variable of its name, and nothing else is added" {
 	run_one_line 0 --port 0 --address ::1 --program somebody --socket s --port-file=p \
 		--textfile t --mode serve --log stderr -- env

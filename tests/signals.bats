@@ -31,14 +31,17 @@ took TERM
 took other"
 }
 
+# bats test_tags=trap:T45
 @test "a sigwait program takes every signal itself" {
 	assert_takes_signals sigwait
 }
 
+# bats test_tags=trap:T45
 @test "a signalfd program takes every signal itself" {
 	assert_takes_signals signalfd
 }
 
+# bats test_tags=trap:T45
 @test "a SIGPROF handler that mallocs loses no count" {
 	local i pairs
 	local -A t
@@ -50,6 +53,7 @@ took other"
 	done
 }
 
+# bats test_tags=trap:T35
 @test "a host that waits for any child sees none of ours" {
 	PROMSHIM_TUNE=slow_interval=100ms start "$targets/signals" children
 	expect ready
@@ -60,6 +64,7 @@ took other"
 	assert_equal "$status" 0
 }
 
+# bats test_tags=trap:T45,trap:T46
 @test "no handler of the host's runs and no call is interrupted on our account" {
 	start "$targets/signals" quiet
 	expect ready

@@ -12,6 +12,7 @@ teardown() {
 	common_teardown
 }
 
+# bats test_tags=trap:T36
 @test "100,000 short threads are counted exactly, in bounded memory" {
 	local before
 	limit=120 run -0 count "$targets/threads" plain 100
@@ -27,6 +28,7 @@ teardown() {
 	assert_equal $((upto - below)) 1000000
 }
 
+# bats test_tags=trap:T55
 @test "counters never fall and live is never negative while threads come and go" {
 	limit=60 start "$targets/threads" plain 10000000
 	local i last=0 now
@@ -42,6 +44,7 @@ teardown() {
 	((i > 10)) || fail "the target ended too early"
 }
 
+# bats test_tags=trap:T39
 @test "main's pthread_exit ends the process in 300 races" {
 	local i
 	for i in {1..300}; do
@@ -50,6 +53,7 @@ teardown() {
 	done
 }
 
+# bats test_tags=trap:T41
 @test "exit while others allocate never hangs or crashes" {
 	local i
 	for i in {1..200}; do
@@ -58,6 +62,7 @@ teardown() {
 	done
 }
 
+# bats test_tags=trap:T29
 @test "10,000 forks from threads that allocate do not hang" {
 	limit=120 run -0 preload "$targets/fork" storm 10000
 	assert_output forked

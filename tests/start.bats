@@ -12,6 +12,7 @@ teardown() {
 	common_teardown
 }
 
+# bats test_tags=trap:T01,trap:T41
 @test "calls from constructors, preinit and destructors are counted" {
 	local -A t
 	run -0 bare "$targets/early"
@@ -25,12 +26,14 @@ teardown() {
 	((t[live_blocks] <= 1)) || fail "${t[live_blocks]} blocks live"
 }
 
+# bats test_tags=trap:T01
 @test "an indirect function's resolver may allocate before we are relocated" {
 	run -0 bare "$targets/early_ifunc"
 	run -0 preload "$targets/early_ifunc"
 	assert_output answered
 }
 
+# bats test_tags=trap:T05,trap:T06
 @test "LD_BIND_NOW changes nothing" {
 	LD_BIND_NOW=1 run -0 count "$targets/cxx" 5
 	assert_output done
@@ -38,6 +41,7 @@ teardown() {
 	assert_output done
 }
 
+# bats test_tags=trap:T06
 @test "ldd, the loader and libc run as programs" {
 	run -0 --separate-stderr preload ldd /bin/ls
 	assert_output --partial libpromshim.so
@@ -48,6 +52,7 @@ teardown() {
 	assert_line --partial "GNU C Library"
 }
 
+# bats test_tags=trap:T06
 @test "the loader's debugging does not crash the host" {
 	LD_DEBUG=all LD_DEBUG_OUTPUT="$PWD/debug" run -0 preload "$targets/cxx" 2
 	assert_output done
@@ -55,6 +60,7 @@ teardown() {
 	assert_output done
 }
 
+# bats test_tags=trap:T10
 @test "an empty environment is no difference" {
 	run -0 --separate-stderr bare -i LD_PRELOAD="$shim_so" PROMSHIM_PORT=0 "$targets/idle" \
 		</dev/null
@@ -62,6 +68,7 @@ teardown() {
 	assert_equal "$stderr" ""
 }
 
+# bats test_tags=trap:T10
 @test "nothing of ours needs a setting: the bare LD_PRELOAD serves on the default port or not at all" {
 	run -3 --separate-stderr bare -u PROMSHIM_PORT LD_PRELOAD="$shim_so" "$targets/idle" 3 \
 		</dev/null
@@ -69,12 +76,14 @@ teardown() {
 	assert_equal "$stderr" ""
 }
 
+# bats test_tags=trap:T09
 @test "a static program runs untouched" {
 	assert_unchanged "$targets/static" 6
 	run -6 preload "$targets/static" 6 </dev/null
 	assert_output ready
 }
 
+# bats test_tags=trap:T09
 @test "a setuid program runs untouched" {
 	((EUID == 0)) || missing root
 	command -v setpriv >/dev/null || missing setpriv
@@ -93,6 +102,7 @@ teardown() {
 	assert_output "secure 1, not mapped"
 }
 
+# bats test_tags=trap:T07
 @test "200 short commands print and cost nothing that is seen" {
 	assert_unchanged bash -c 'for i in {1..200}; do /bin/true || exit 1; done; /bin/echo end'
 }
@@ -128,6 +138,7 @@ teardown() {
 	assert_output 1
 }
 
+# bats test_tags=trap:T58
 @test "a busy port is one message, and nothing for the host" {
 	hold_port
 	PROMSHIM_PORT="$held" assert_unchanged "$targets/idle" 4
@@ -140,6 +151,7 @@ teardown() {
 	assert_output 1
 }
 
+# bats test_tags=trap:T58
 @test "a socket that cannot be made is one message, and nothing for the host" {
 	local path
 	for path in /nonexistent/socket /proc/socket "$PWD" "$(printf 'x%.0s' {1..200})"; do
@@ -189,6 +201,17 @@ scrapes_socket() {
 	done
 }
 
+@test "a child of a browser that is to be sandboxed is alone in its process, and counted" {
+	start_silent "$targets/idle" --type=zygote
+	expect ready
+	[[ "$(ls "/proc/$pid/task")" == "$pid" ]] || fail "it has a thread of ours"
+	run "$promshim" check "$pid"
+	assert_output --partial "a browser's child that is to be sandboxed"
+	finish
+	assert_equal "$status" 0
+	start "$targets/idle" 0 --type=zygote
+}
+
 @test "EXCLUDE and INCLUDE choose programs by name, exclude wins" {
 	PROMSHIM_EXCLUDE='id*' start_silent "$targets/idle"
 	expect ready
@@ -204,6 +227,11 @@ scrapes_socket() {
 	start "$targets/idle"
 	scrape
 	assert_metric 'promshim_malloc_allocations_total{program="idle"}' -ge 0
+	finish
+	ln -s "$targets/idle" called
+	start ./called
+	scrape
+	assert_metric 'promshim_malloc_allocations_total{program="called"}' -ge 0
 	finish
 	PROMSHIM_PROGRAM='my "own" \name' start "$targets/idle"
 	scrape

@@ -39,23 +39,28 @@ of_20000_bytes() {
 	assert_threads plain 3000 30000
 }
 
+# bats test_tags=trap:T38
 @test "threads that call pthread_exit are counted" {
 	assert_threads exits 3000 30000
 }
 
+# bats test_tags=trap:T40
 @test "threads with the smallest stack there is live as without us" {
 	assert_threads small 1000 10000
 }
 
+# bats test_tags=trap:T40
 @test "threads on a stack of the program's own live as without us" {
 	assert_threads own_stack 500 5000
 }
 
+# bats test_tags=trap:T37
 @test "blocks that are taken and given in all four rounds of TSD destructors are counted" {
 	assert_threads rounds_of_tsd 500 2500
 	assert_metric promshim_malloc_live_bytes -lt 20000
 }
 
+# bats test_tags=trap:T38
 @test "cancelled threads are counted, those in an allocating loop too" {
 	run -0 bare "$targets/threads" cancelled 300
 	run -0 count "$targets/threads" cancelled 300
@@ -66,10 +71,12 @@ of_20000_bytes() {
 	assert_metric promshim_threads -eq 0
 }
 
+# bats test_tags=trap:T44
 @test "threads of thrd_create are counted" {
 	assert_threads c11 500 5000
 }
 
+# bats test_tags=trap:T44
 @test "threads that libc starts for timers allocate and end as without us" {
 	run -0 bare "$targets/threads" timers 20
 	run -0 count "$targets/threads" timers 20
@@ -77,6 +84,7 @@ of_20000_bytes() {
 	assert_equal "$(of_20000_bytes)" 200
 }
 
+# bats test_tags=trap:T44
 @test "threads that cannot be made are failures, and leave nothing" {
 	local -A t
 	run -0 bare "$targets/threads" refused 2000
@@ -87,6 +95,7 @@ of_20000_bytes() {
 	assert_metric promshim_thread_stack_reserved_bytes -eq 0
 }
 
+# bats test_tags=trap:T44
 @test "threads that the limit of processes refuses are failures" {
 	local folder
 	folder="$(mktemp -d /tmp/promshim-threads.XXXXXX)"
@@ -101,6 +110,7 @@ of_20000_bytes() {
 	assert_metric promshim_thread_starts_total -eq 0
 }
 
+# bats test_tags=trap:T44
 @test "a host that may have no more threads at all runs on without being served" {
 	run -0 --separate-stderr preload bash -c '
 		[[ $EUID != 0 ]] || exec setpriv --reuid 65534 --clear-groups -- "$0" -c "$1"
@@ -109,6 +119,7 @@ of_20000_bytes() {
 	assert_equal "$stderr" ""
 }
 
+# bats test_tags=trap:T38
 @test "detached threads are counted" {
 	start "$targets/threads" detached 500
 	expect started
@@ -162,10 +173,12 @@ assert_main_exit() {
 	assert_equal "$(sort <<<"$output")" "$expected"
 }
 
+# bats test_tags=trap:T39
 @test "main's pthread_exit ends the process when it is the last thread" {
 	assert_main_exit 0
 }
 
+# bats test_tags=trap:T39
 @test "main's pthread_exit ends the process when the last thread is gone" {
 	local i
 	for i in {1..20}; do
@@ -173,6 +186,7 @@ assert_main_exit() {
 	done
 }
 
+# bats test_tags=trap:T39
 @test "a cancelled main ends the process when the last thread is gone" {
 	local i
 	for i in {1..10}; do
@@ -180,6 +194,7 @@ assert_main_exit() {
 	done
 }
 
+# bats test_tags=trap:T39
 @test "after main's pthread_exit the page is served, and figures are those of the process" {
 	start "$targets/main_exit" 2 wait
 	expect "main ends"
@@ -196,6 +211,7 @@ assert_main_exit() {
 buffered, "
 }
 
+# bats test_tags=trap:T39
 @test "after main's pthread_exit SIGTERM ends the process" {
 	start "$targets/main_exit" 2 wait
 	expect "main ends"
@@ -204,6 +220,7 @@ buffered, "
 	assert_equal "$status" 143
 }
 
+# bats test_tags=trap:T39
 @test "the text file is written when main's pthread_exit ended the process" {
 	run -0 count "$targets/main_exit" 3
 	assert_metric promshim_thread_ends_total -eq 3

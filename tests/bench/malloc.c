@@ -13,6 +13,8 @@
  *        logarithmically uniform, in a fixed pseudo-random order
  *
  * With two threads both run the same side at the same time: a shared cache line shows.
+ *
+ *   malloc [ROUNDS]    fewer for what is slow
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -24,7 +26,7 @@
 
 #include "tests/bench/stats.h"
 
-enum { SIDES = 2, THREADS_MAX = 2, ROUNDS = 8000, WARM_UP = 200 };
+enum { SIDES = 2, THREADS_MAX = 2, ROUNDS_MAX = 8000, WARM_UP_MAX = 200 };
 enum { SLOTS = 256, STEPS = 65521, BATCH_NS = 30000 };
 
 typedef void *(*malloc_fn)(size_t);
@@ -43,7 +45,7 @@ struct worker {
 	pthread_t thread;
 	void *slot[SIDES][SLOTS];
 	size_t position; /* in steps */
-	float took_ns[ROUNDS][SIDES]; /* per operation */
+	float took_ns[ROUNDS_MAX][SIDES]; /* per operation */
 };
 
 typedef uint64_t (*batch_fn)(struct worker *worker, unsigned pairs);
@@ -54,9 +56,9 @@ typedef uint64_t (*batch_fn)(struct worker *worker, unsigned pairs);
 static struct side sides[SIDES]; /* plain, shim */
 static struct step steps[STEPS];
 static struct worker workers[THREADS_MAX];
-static double values[ROUNDS];
+static double values[ROUNDS_MAX];
 
-static unsigned threads, count;
+static unsigned rounds = ROUNDS_MAX, warm_up = WARM_UP_MAX, threads, count;
 static const batch_fn *batch; /* by side */
 static _Atomic unsigned arrived; /* at barriers, ever; written by all workers */
 
@@ -133,14 +135,14 @@ static const batch_fn mixed[SIDES] = { mixed_plain, mixed_shim };
 static void *work(void *argument) {
 	struct worker *worker = argument;
 
-	for (unsigned round = 0; round < WARM_UP + ROUNDS; round++) {
+	for (unsigned round = 0; round < warm_up + rounds; round++) {
 		for (unsigned half = 0; half < SIDES; half++) {
 			int which = (int)((round + half) % SIDES);
 
 			barrier(round * SIDES + half);
 			uint64_t took = batch[which](worker, count);
-			if (round >= WARM_UP) {
-				worker->took_ns[round - WARM_UP][which] =
+			if (round >= warm_up) {
+				worker->took_ns[round - warm_up][which] =
 						(float)took / (float)count;
 			}
 		}
@@ -162,17 +164,17 @@ static void report(const char *name) {
 	struct bench_summary summary;
 	char line[64];
 
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	for (unsigned i = 0; i < rounds; i++) {
 		values[i] = took_ns(i, 1) / took_ns(i, 0);
 	}
-	bench_summarize(values, ROUNDS, &summary);
+	bench_summarize(values, rounds, &summary);
 	snprintf(line, sizeof line, "%s_%ut_ratio", name, threads);
 	bench_print(line, &summary, "x");
 	for (int which = 0; which < SIDES; which++) {
-		for (unsigned i = 0; i < ROUNDS; i++) {
+		for (unsigned i = 0; i < rounds; i++) {
 			values[i] = took_ns(i, which);
 		}
-		bench_summarize(values, ROUNDS, &summary);
+		bench_summarize(values, rounds, &summary);
 		snprintf(line, sizeof line, "%s_%ut_%s", name, threads, what[which]);
 		bench_print(line, &summary, "ns");
 	}
@@ -234,7 +236,18 @@ static void find_sides(void) {
 	}
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+	if (argc > 1) {
+		unsigned long wanted = strtoul(argv[1], NULL, 10);
+
+		if (argc > 2 || wanted < 1 || wanted > ROUNDS_MAX) {
+			fprintf(stderr, "usage: malloc [ROUNDS], at most %d\n",
+					ROUNDS_MAX);
+			return 2;
+		}
+		rounds = (unsigned)wanted;
+		warm_up = rounds < WARM_UP_MAX ? rounds / 4 : WARM_UP_MAX;
+	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	find_sides();
 	fill_steps();

@@ -11,44 +11,55 @@ import re
 import sys
 
 TAP = re.compile(r"^(not )?ok\b(.*)")
+DIRECTIVE = re.compile(r"#\s*(skip|todo)", re.IGNORECASE)
 GOOD = ("OK", "EXPECTEDFAIL", "SKIP")
+
+
+def tests(path):
+    """The test programs of a log."""
+    with open(path, encoding="utf-8") as log:
+        for line in log:
+            yield json.loads(line)
+
+
+def outcomes(test):
+    """("passed", "failed" or "skipped", rest of the line) of each line of TAP of a test program."""
+    for line in test.get("stdout", "").splitlines():
+        match = TAP.match(line)
+        if not match:
+            continue
+        directive = DIRECTIVE.search(match[2])
+        if directive and directive[1].lower() == "skip":
+            yield "skipped", match[2]
+        else:
+            yield "failed" if match[1] and not directive else "passed", match[2]
 
 
 def count(test, skips):
     """(passed, failed, skipped) of one test program; appends its skipped lines to skips."""
     if test["result"] == "EXPECTEDFAIL":
         return 1, 0, 0
-    passed = failed = skipped = 0
-    for line in test.get("stdout", "").splitlines():
-        match = TAP.match(line)
-        if not match:
-            continue
-        directive = re.search(r"#\s*(skip|todo)", match[2], re.IGNORECASE)
-        if directive and directive[1].lower() == "skip":
-            skipped += 1
-            skips.append(f"skipped: {test['name'].split(' / ')[-1]}:{match[2]}")
-        elif match[1] and not directive:
-            failed += 1
-        else:
-            passed += 1
-    if test["result"] not in GOOD and not failed:
-        failed = 1  # died, hung, or exited badly after good lines
-    if not passed + failed + skipped:
+    number = {"passed": 0, "failed": 0, "skipped": 0}
+    for outcome, rest in outcomes(test):
+        number[outcome] += 1
+        if outcome == "skipped":
+            skips.append(f"skipped: {test['name'].split(' / ')[-1]}:{rest}")
+    if test["result"] not in GOOD and not number["failed"]:
+        number["failed"] = 1  # died, hung, or exited badly after good lines
+    if not sum(number.values()):
         return (1, 0, 0) if test["result"] == "OK" else (0, 0, 0)
-    return passed, failed, skipped
+    return tuple(number.values())
 
 
 def main():
     totals = [0, 0, 0]
     skips = []
-    with open(sys.argv[1], encoding="utf-8") as log:
-        for line in log:
-            test = json.loads(line)
-            totals = [sum(pair) for pair in zip(totals, count(test, skips))]
-            if test["result"] not in GOOD:
-                print(f"---- {test['name']}: {test['result']}", file=sys.stderr)
-                print(test.get("stdout", ""), file=sys.stderr)
-                print(test.get("stderr", ""), file=sys.stderr)
+    for test in tests(sys.argv[1]):
+        totals = [sum(pair) for pair in zip(totals, count(test, skips))]
+        if test["result"] not in GOOD:
+            print(f"---- {test['name']}: {test['result']}", file=sys.stderr)
+            print(test.get("stdout", ""), file=sys.stderr)
+            print(test.get("stderr", ""), file=sys.stderr)
     print(*totals)
     print(*skips, sep="\n")
 

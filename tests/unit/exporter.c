@@ -287,9 +287,9 @@ static void test_textfile_refused(void) {
 	is_text(text, "old", "the old text file is whole");
 	ok(told_count == 1 &&
 					strstr(told[0],
-							"(EFBIG). The file is left out. Set "
-							"PROMSHIM_TEXTFILE to a path that this user "
-							"can write.") != NULL,
+							"(EFBIG). The file is left out. Raise the "
+							"limit of file sizes (ulimit -f).") !=
+							NULL,
 			"one line says so");
 	unlink(path);
 	snprintf(path, sizeof(path), "%s/x.prom.%d.tmp", folder, getpid());

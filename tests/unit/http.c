@@ -217,14 +217,15 @@ static void test_head(void) {
 	bytes[out.used_bytes] = '\0';
 	is_text(bytes,
 			"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n"
-			"Connection: keep-alive\r\n\r\n",
+			"X-Content-Type-Options: nosniff\r\nConnection: keep-alive\r\n\r\n",
 			"head of a 200");
 	prom_buf_clear(&out);
 	prom_http_head(&out, 405, "text/plain", 0, false);
 	bytes[out.used_bytes] = '\0';
 	is_text(bytes,
 			"HTTP/1.1 405 Method Not Allowed\r\nContent-Type: text/plain\r\n"
-			"Content-Length: 0\r\nAllow: GET, HEAD\r\nConnection: close\r\n\r\n",
+			"Content-Length: 0\r\nAllow: GET, HEAD\r\n"
+			"X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
 			"head of a 405");
 	static const int statuses[] = { 200, 400, 404, 405, 408, 413, 414, 421, 431, 500,
 		503, 505 };
