@@ -87,6 +87,43 @@ static int temporary_write(const char *path, const char *bytes, size_t size_byte
 	return r;
 }
 
+/* Opens a file without a name in the folder of `path`. */
+static int nameless_open(const char *path) {
+	char folder[PATH_BYTES] = ".";
+	const char *slash = strrchr(path, '/');
+	if (slash != NULL) {
+		size_t length = slash == path ? 1 : (size_t)(slash - path);
+		if (length >= sizeof(folder)) {
+			return -ENAMETOOLONG;
+		}
+		memcpy(folder, path, length);
+		folder[length] = '\0';
+	}
+	int fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Writes a file that gets its name when it is whole; fails where there is one of that name. */
+static int nameless_write(const char *path, const char *bytes, size_t size_bytes) {
+	char self[64];
+	struct prom_buf name;
+	int fd = nameless_open(path);
+	if (fd < 0) {
+		return fd;
+	}
+	prom_buf_init(&name, self, sizeof(self));
+	prom_buf_text(&name,
+			"/proc/thread-self/fd/"); /* our table is not the process's */
+	prom_buf_uint(&name, (uint64_t)fd);
+	prom_buf_char(&name, '\0');
+	int r = write_all(fd, bytes, size_bytes);
+	if (r == 0 && linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0) {
+		r = -errno;
+	}
+	close(fd);
+	return r;
+}
+
 int prom_file_write(const char *path, const char *bytes, size_t size_bytes) {
 	char temporary[PATH_BYTES];
 	struct prom_buf name;
@@ -101,11 +138,16 @@ int prom_file_write(const char *path, const char *bytes, size_t size_bytes) {
 		return -ENAMETOOLONG;
 	}
 	quiet_start(&quiet);
-	int r = temporary_write(temporary, bytes, size_bytes);
+	int r = nameless_write(path, bytes, size_bytes);
+	if (r == 0) {
+		goto out;
+	}
+	r = temporary_write(temporary, bytes, size_bytes);
 	if (r == 0 && rename(temporary, path) < 0) {
 		r = -errno;
 		unlink(temporary);
 	}
+out:
 	quiet_stop(&quiet);
 	errno = saved_errno;
 	return r;

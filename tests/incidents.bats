@@ -115,16 +115,17 @@ assert_left_out() {
 }
 
 @test "the environment is the program's own, by whichever name it looks" {
-	local name
+	local name mode
 	for name in incidents incidents_no_pie; do
-		run -0 bare env -i HOME=/ PATH="$PATH" LD_PRELOAD="$shim_so" PROMSHIM_PORT=0 \
-			PROMSHIM_MODE=off A=B EMPTY= "$targets/$name" environment
-		local passive="$output"
-		assert_line A=B
-		assert_line done
-		run -0 bare env -i HOME=/ PATH="$PATH" LD_PRELOAD="$shim_so" PROMSHIM_PORT=0 \
-			PROMSHIM_MODE=serve A=B EMPTY= "$targets/$name" environment
-		assert_output "${passive/MODE=off/MODE=serve}"
+		for mode in off count serve; do
+			local -a clean=(-i HOME=/ PATH="$PATH" PROMSHIM_PORT=0 PROMSHIM_MODE=$mode EMPTY=)
+			run -0 bare "${clean[@]}" LD_PRELOAD= A=B "$targets/$name" environment
+			local bare_output="$output"
+			assert_line A=B
+			assert_line done
+			run -0 bare "${clean[@]}" LD_PRELOAD="$shim_so" A=B "$targets/$name" environment
+			assert_equal "${output/LD_PRELOAD=$shim_so/LD_PRELOAD=}" "$bare_output"
+		done
 	done
 }
 

@@ -114,6 +114,21 @@ serves_again() {
 }
 
 # bats test_tags=trap:T35
+@test "a program that a shell becomes has no child that it did not start" {
+	local i
+	local -a lists=()
+	for i in {1..20}; do
+		# shellcheck disable=SC2016 # for another shell to expand
+		PROMSHIM_EXCLUDE=idle start_silent bash -c 'exec "$0" 0' "$targets/idle"
+		expect ready
+		lists=("/proc/$pid/task"/*/children)
+		assert_equal "${#lists[@]} $(cat "${lists[@]}")" "1 "
+		finish
+		assert_equal "$status" 0
+	done
+}
+
+# bats test_tags=trap:T35
 @test "supervisors and process 1 of a container see the processes that they started, and no more" {
 	local count
 	# whatever we do on the side when they end
