@@ -86,6 +86,34 @@ static bool needs_libc(const struct prom_elf *elf) {
 	return false;
 }
 
+static const char *needed_of(const struct prom_elf *elf, const char *stem) {
+	for (unsigned i = 0; i < elf->needed_count; i++) {
+		if (strncmp(elf->needed[i], stem, strlen(stem)) == 0) {
+			return elf->needed[i];
+		}
+	}
+	return NULL;
+}
+
+/* Runtimes that want to be the first to see every call, and are libraries. */
+static void check_runtimes(const struct prom_elf *elf, struct prom_findings *out) {
+	const char *name = needed_of(elf, "libasan.so.");
+	if (name != NULL) {
+		prom_finding_add(out, PROM_VERDICT_NO,
+				"Built with AddressSanitizer, which ends a program in which %s does "
+				"not come first. Build it without, or start it with LD_PRELOAD=%s:"
+				"libpromshim.so: malloc is not counted then, threads and process_* are.",
+				name, name);
+	}
+	name = needed_of(elf, "libtsan.so.");
+	if (name != NULL) {
+		prom_finding_add(out, PROM_VERDICT_NO,
+				"Built with ThreadSanitizer (%s), where promshim stands aside: nothing "
+				"is counted or served. Build it without.",
+				name);
+	}
+}
+
 /* Adds why nothing of ours can get into the file; Returns whether it added something. */
 static bool check_loader(const struct prom_elf *elf, struct prom_findings *out) {
 	struct prom_elf own;
@@ -131,6 +159,7 @@ static void check_elf(const char *path, const char *name, bool is_secure_known,
 	if (!is_secure_known) {
 		check_privileges(path, out);
 	}
+	check_runtimes(elf, out);
 	if (elf->own_malloc[0] != '\0') {
 		prom_finding_add(out, PROM_VERDICT_PARTLY,
 				"%s is inside the executable (0x%" PRIx64

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "exporter/elf_symbols.h"
@@ -243,7 +244,8 @@ int prom_elf_read_fd(int fd, struct prom_elf *out) {
 	unsigned char *ident = file.header.e_ident;
 
 	memset(out, 0, sizeof(*out));
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &status) < 0) {
+	if ((int)syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE,
+			    &status) < 0) {
 		return -errno;
 	}
 	if (!S_ISREG(status.stx_mode)) {

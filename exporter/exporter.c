@@ -7,11 +7,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "exporter/clock.h"
 #include "exporter/complaint.h"
 #include "exporter/descriptor.h"
-#include "exporter/encode.h"
 #include "exporter/file.h"
-#include "exporter/page_index.h"
+#include "exporter/route.h"
 #include "exporter/scrape.h"
 #include "exporter/server.h"
 
@@ -44,6 +44,7 @@ struct prom_exporter {
 	bool is_listening;
 	int listen_error;
 	uint64_t listen_at_ns; /* not before */
+	uint64_t pages_seen; /* the keeper's */
 	int port;
 	char address[ADDRESS_BYTES];
 	char socket_path[PATH_BYTES];
@@ -53,7 +54,7 @@ struct prom_exporter {
 
 static uint64_t now_ns(void) {
 	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	prom_clock(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
@@ -77,36 +78,6 @@ static bool tell_start(struct prom_exporter *exporter, unsigned kind,
 static void tell(struct prom_exporter *exporter, int level, struct prom_buf *line) {
 	line->bytes[line->used_bytes] = '\0';
 	exporter->report(level, line->bytes);
-}
-
-static bool path_is(const struct prom_request *request, const char *path) {
-	size_t size = strlen(path);
-	return request->path.size == size && memcmp(request->path.bytes, path, size) == 0;
-}
-
-static int route(void *user, const struct prom_request *request, struct prom_buf *body,
-		const char **type) {
-	struct prom_exporter *exporter = user;
-	if (path_is(request, "/metrics") || path_is(request, "/metrics/")) {
-		prom_scrape_write(&exporter->scrape, body);
-		*type = PROM_TEXT_CONTENT_TYPE;
-		return 200;
-	}
-	*type = "text/plain; charset=utf-8";
-	if (path_is(request, "/")) {
-		prom_page_index(exporter->segment, &exporter->scrape.registry, body);
-		return 200;
-	}
-	if (path_is(request, "/-/healthy")) {
-		prom_buf_text(body, "promshim is healthy.\n");
-		return 200;
-	}
-	if (path_is(request, "/-/ready")) {
-		prom_buf_text(body, "promshim is ready.\n");
-		return 200;
-	}
-	prom_buf_text(body, "404 Not Found: metrics are at /metrics, everything at /\n");
-	return 404;
 }
 
 static int registry_fill(struct prom_exporter *exporter, const char *collectors) {
@@ -166,8 +137,8 @@ static int parts_create(struct prom_exporter *exporter,
 		.max_requests = config->max_requests,
 		.timeout_ns = config->timeout_ns,
 		.page_bytes = PAGE_BYTES,
-		.handler = route,
-		.user = exporter,
+		.handler = prom_route,
+		.user = &exporter->scrape,
 	};
 	exporter->server = prom_server_create(&exporter->arena, &server);
 	if (exporter->server == NULL) {
@@ -372,6 +343,15 @@ void prom_exporter_publish_slow(struct prom_exporter *exporter) {
 	figures.memory_limit_bytes = prom_procfs_memory_limit(&exporter->procfs);
 	figures.known = figures.memory_limit_bytes == UINT64_MAX ? 0 : limit_bit;
 	figures_publish(exporter->segment, &figures, limit_bit);
+}
+
+bool prom_exporter_wants_allocator(struct prom_exporter *exporter) {
+	/* relaxed: a lone number */
+	uint64_t pages = atomic_load_explicit(&exporter->scrape.pages,
+			memory_order_relaxed);
+	bool is_wanted = exporter->scrape.has_allocator && pages != exporter->pages_seen;
+	exporter->pages_seen = pages;
+	return is_wanted;
 }
 
 int prom_exporter_write_textfile(struct prom_exporter *exporter, const char *path) {

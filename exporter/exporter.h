@@ -9,6 +9,7 @@
  * and publishes; the server's thread runs. All memory comes from mmap.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +58,12 @@ void prom_exporter_stop(struct prom_exporter *exporter); /* keeper's thread */
 
 /* Reads /proc and publishes the process figures in the segment. Keeper: each tick. */
 void prom_exporter_publish(struct prom_exporter *exporter);
+
+/*
+ * Tells whether allocator statistics are of use: they are collected, and a page was asked for
+ * since the last call. Keeper: each tick.
+ */
+bool prom_exporter_wants_allocator(struct prom_exporter *exporter);
 
 /* Publishes what is costly and changes seldom: the memory limit. Keeper: each slow tick. */
 void prom_exporter_publish_slow(struct prom_exporter *exporter);

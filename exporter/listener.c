@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -106,7 +107,7 @@ int prom_listener_open_tcp(struct prom_listener *listener, const char *address,
 
 /* As lstat(2), whose symbol is newer than what we may need. */
 static int path_status(const char *path, struct statx *out) {
-	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW,
+	return (int)syscall(SYS_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW,
 			       STATX_TYPE | STATX_MODE | STATX_INO, out) < 0
 			? -errno
 			: 0;

@@ -10,8 +10,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "exporter/clock.h"
 
 enum {
 	STAT_BYTES = 1024,
@@ -32,7 +35,7 @@ static void set(struct prom_figures *out, enum shim_figure figure, uint64_t *cel
 static uint64_t clock_ns(clockid_t clock) {
 	struct timespec time;
 
-	if (clock_gettime(clock, &time) < 0) {
+	if (prom_clock(clock, &time) < 0) {
 		return 0;
 	}
 	return (uint64_t)time.tv_sec * second_ns + (uint64_t)time.tv_nsec;
@@ -96,8 +99,10 @@ static bool has_shared_table(const struct prom_procfs *procfs) {
 	char path[PROM_PROCFS__PATH_BYTES];
 
 	prom_procfs__put_path(path, "fd/", (uint64_t)procfs->proc_fd, "");
-	return statx(procfs->proc_fd, "", AT_EMPTY_PATH, STATX_INO, &ours) == 0 &&
-			statx(procfs->self_fd, path, 0, STATX_INO, &theirs) == 0 &&
+	return (int)syscall(SYS_statx, procfs->proc_fd, "", AT_EMPTY_PATH, STATX_INO,
+			       &ours) == 0 &&
+			(int)syscall(SYS_statx, procfs->self_fd, path, 0, STATX_INO,
+					&theirs) == 0 &&
 			ours.stx_ino == theirs.stx_ino &&
 			ours.stx_dev_major == theirs.stx_dev_major &&
 			ours.stx_dev_minor == theirs.stx_dev_minor;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdalign.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "exporter/buf.h"
@@ -68,7 +69,8 @@ static int count_fds(const struct prom_procfs *procfs, const char *path, uint64_
 	*out = 0;
 	/* Linux 6.2 and later tell it as the folder's size; 0 = none, or an older kernel. */
 	if (procfs->is_kernel &&
-			statx(procfs->self_fd, path, 0, STATX_SIZE, &status) == 0 &&
+			(int)syscall(SYS_statx, procfs->self_fd, path, 0, STATX_SIZE,
+					&status) == 0 &&
 			status.stx_size > 0) {
 		*out = status.stx_size;
 		return 0;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "exporter/clock.h"
 #include "exporter/encode.h"
 
 static const uint64_t fresh_ns = 10000000; /* so long what /proc said is shown again */
@@ -11,7 +12,7 @@ static const uint64_t stale_ns = 60000000000; /* older published figures are not
 
 static uint64_t now_ns(void) {
 	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	prom_clock(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
@@ -52,6 +53,8 @@ int prom_scrape_select(struct prom_scrape *scrape, const char *selection) {
 			i++) {
 		if (is_selected(selection, collectors[i]->name)) {
 			r = prom_registry_register(&scrape->registry, collectors[i]);
+			scrape->has_allocator |=
+					collectors[i] == &prom_collector_allocator;
 		}
 	}
 	return r;
@@ -181,4 +184,5 @@ void prom_scrape_write(struct prom_scrape *scrape, struct prom_buf *out) {
 	}
 	prom_arena_reset(arena, mark);
 	scrape->snapshot.self.scrape_ns = now_ns() - start_ns;
+	atomic_fetch_add_explicit(&scrape->pages, 1, memory_order_relaxed);
 }

@@ -31,6 +31,9 @@ struct prom_scrape {
 	struct prom_figures figures;
 	uint64_t cpu_ns;
 	struct prom_snapshot snapshot;
+	bool has_allocator; /* is selected */
+	/* Pages written. Writer: the server; reader: the keeper. Relaxed: a lone number. */
+	_Atomic uint64_t pages;
 };
 
 /* Copies the tids of our own threads, as told by the segment. */

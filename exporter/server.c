@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "exporter/clock.h"
 #include "exporter/connection.h"
 #include "exporter/descriptor.h"
 #include "exporter/listener.h"
@@ -36,7 +37,7 @@ struct prom_server {
 
 static uint64_t now_ns(void) {
 	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	prom_clock(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "exporter/clock.h"
 #include "exporter/utf8.h"
 
 static uint64_t word(const _Atomic uint64_t *cell) {
@@ -136,7 +137,7 @@ static void live_fill(const struct shim_segment *segment, struct prom_row *row) 
 
 static uint64_t age_ns(uint64_t taken_ns) {
 	struct timespec now;
-	if (clock_gettime(CLOCK_MONOTONIC, &now) < 0) {
+	if (prom_clock(CLOCK_MONOTONIC, &now) < 0) {
 		return 0;
 	}
 	return above_zero((uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec,

@@ -33,6 +33,13 @@ struct question {
 	_Atomic bool answered; /* release by who answers, acquire by who asked */
 };
 
+/*
+ * The process that is asking: none, one about to be made, its pid; or no more, ever. Writers:
+ * the keeper, and who ends the process. Relaxed: a lone state.
+ */
+enum { NOBODY = 0, BEGINNING = -1, NO_MORE = -2 };
+static _Atomic int32_t asker;
+
 static void give_up(int number) {
 	(void)number;
 	syscall(SYS_exit_group, 1);
@@ -82,6 +89,11 @@ static bool await(pid_t pid) {
 	return false;
 }
 
+static void forget(pid_t pid) {
+	atomic_compare_exchange_strong_explicit(&asker, &pid, NOBODY,
+			memory_order_relaxed, memory_order_relaxed);
+}
+
 /*
  * Exit signal 0: the host gets no SIGCHLD, and its own wait does not see the process.
  *
@@ -92,22 +104,51 @@ static bool ask_apart(struct question *question, bool in_copy) {
 	if (!in_copy && !shim_copy_hold()) {
 		return true; /* a child of the host's would have the arena locked for ever */
 	}
+	int32_t nobody = NOBODY;
+	if (!atomic_compare_exchange_strong_explicit(&asker, &nobody, BEGINNING,
+			    memory_order_relaxed, memory_order_relaxed)) {
+		shim_copy_release();
+		return true;
+	}
 	pid_t pid = shim_real.clone(ask, stack + STACK_BYTES, flags, question, NULL, NULL,
 			NULL);
+	atomic_store_explicit(&asker, pid < 0 ? NOBODY : pid, memory_order_relaxed);
 	if (pid < 0) {
 		shim_copy_release();
 		return true; /* no process to be had: no answer, but no damage either */
 	}
 	if (in_copy) {
 		bool ended = await(pid);
+		forget(pid);
 		return !ended ||
 				atomic_load_explicit(&question->answered,
 						memory_order_acquire);
 	}
 	while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR) {
 	}
+	forget(pid);
 	shim_copy_release();
 	return atomic_load_explicit(&question->answered, memory_order_acquire);
+}
+
+void shim_allocator_glibc_fork(void) {
+	atomic_store_explicit(&asker, NOBODY, memory_order_relaxed);
+}
+
+void shim_allocator_glibc_end(void) {
+	int32_t seen = NOBODY;
+	while (!atomic_compare_exchange_weak_explicit(&asker, &seen, NO_MORE,
+			memory_order_relaxed, memory_order_relaxed)) {
+		if (seen == BEGINNING) { /* for a moment: our thread is in clone */
+			sched_yield();
+			seen = NOBODY;
+		}
+	}
+	if (seen > 0) {
+		kill(seen, SIGKILL);
+		while (waitpid(seen, NULL, (int)__WCLONE) < 0 && errno == EINTR) {
+		}
+	}
 }
 
 void shim_allocator_glibc_prepare(void) {

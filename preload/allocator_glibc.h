@@ -40,4 +40,15 @@ void shim_allocator_glibc_prepare(void);
 bool shim_allocator_glibc_take(struct shim_allocator_stats *stats,
 		uint64_t resident_bytes);
 
+/* In a forked child: nobody asks here. Async-signal-safe. */
+void shim_allocator_glibc_fork(void);
+
+/*
+ * No more questions: the process that asks just now goes, so that the end of the host leaves
+ * no process to whoever is next to care for it.
+ *
+ * Calls    the host thread that ends the process
+ */
+void shim_allocator_glibc_end(void);
+
 #endif

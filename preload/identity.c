@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char *base_name(const char *path) {
@@ -13,40 +14,80 @@ static const char *base_name(const char *path) {
 	return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
 }
 
-/* Interpreters by the start of their name, so that python3.11 and php8.2 are among them. */
-static bool is_interpreter(const char *name) {
-	static const char *const starts[] = { "python", "perl", "ruby", "php", "lua" };
-	static const char *const names[] = { "sh", "bash", "dash", "zsh", "ksh",
-		"busybox", "node", "nodejs" };
-	if (strncmp(name, "php-fpm", sizeof("php-fpm") - 1) == 0) {
-		return false; /* a server: its arguments are its configuration */
-	}
-	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
-		if (strncmp(name, starts[i], strlen(starts[i])) == 0) {
-			return true;
-		}
-	}
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(name, names[i]) == 0) {
-			return true;
-		}
-	}
-	return false;
+static bool starts_with(const char *text, const char *start) {
+	return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* The script or module among the arguments of an interpreter; NULL if it runs none. */
-static const char *script_of(int argc, char *const *argv) {
+static bool is_among(const char *name, const char *const *names) {
+	while (*names != NULL && strcmp(name, *names) != 0) {
+		names++;
+	}
+	return *names != NULL;
+}
+
+static bool is_shell(const char *name) {
+	static const char *const names[] = { "sh", "bash", "dash", "zsh", "ksh",
+		"busybox", NULL };
+	return is_among(name, names);
+}
+
+/* Interpreters by the start of their name, so that python3.11 and php8.2 are among them. */
+static bool is_interpreter(const char *name) {
+	static const char *const names[] = { "node", "nodejs", NULL };
+	return is_shell(name) || is_among(name, names) || starts_with(name, "python") ||
+			starts_with(name, "perl") || starts_with(name, "ruby") ||
+			starts_with(name, "lua") ||
+			/* php-fpm is a server: its arguments are its configuration */
+			(starts_with(name, "php") && !starts_with(name, "php-fpm"));
+}
+
+static bool is_regular_file(const char *path) {
+	struct statx status;
+	return syscall(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &status) == 0 &&
+			S_ISREG(status.stx_mode);
+}
+
+/*
+ * Tells whether the option is followed by a program, or there is one on standard input: it has
+ * no name. Short options come in one word: bash -lc, perl -lane.
+ */
+static bool is_program_text(const char *name, const char *option) {
+	static const char *const node[] = { "-e", "-p", "-pe", "--eval", "--print",
+		NULL };
+	static const char *const php[] = { "-r", "-R", "-B", "-E", NULL };
+	char last = option[strlen(option) - 1];
+	if (strcmp(option, "-") == 0) {
+		return true;
+	}
+	if (starts_with(name, "node")) {
+		return is_among(option, node);
+	}
+	if (starts_with(name, "php")) {
+		return is_among(option, php);
+	}
+	if (option[1] == '-') {
+		return false;
+	}
+	if (starts_with(name, "perl") || starts_with(name, "ruby")) {
+		return last == 'e' || last == 'E';
+	}
+	return last == 'c' || (is_shell(name) && last == 's');
+}
+
+/*
+ * The script or module among the arguments of an interpreter; NULL if it runs none. Options
+ * may have values of their own: a script is the first argument that is a file.
+ */
+static const char *script_of(const char *name, int argc, char *const *argv) {
 	for (int i = 1; i < argc; i++) {
 		const char *argument = argv[i];
 		if (argument[0] != '-') {
-			return base_name(argument);
-		}
-		if (strcmp(argument, "-m") == 0) {
+			if (is_regular_file(argument)) {
+				return base_name(argument);
+			}
+		} else if (starts_with(name, "python") && strcmp(argument, "-m") == 0) {
 			return i + 1 < argc ? argv[i + 1] : NULL;
-		}
-		/* a program on the command line or from standard input has no name */
-		if (strcmp(argument, "-c") == 0 || strcmp(argument, "-e") == 0 ||
-				strcmp(argument, "-") == 0) {
+		} else if (is_program_text(name, argument)) {
 			return NULL;
 		}
 	}
@@ -55,8 +96,8 @@ static const char *script_of(int argc, char *const *argv) {
 
 static bool is_same_file(const char *a, const char *b) {
 	struct statx x, y;
-	return statx(AT_FDCWD, a, 0, STATX_INO, &x) == 0 &&
-			statx(AT_FDCWD, b, 0, STATX_INO, &y) == 0 &&
+	return syscall(SYS_statx, AT_FDCWD, a, 0, STATX_INO, &x) == 0 &&
+			syscall(SYS_statx, AT_FDCWD, b, 0, STATX_INO, &y) == 0 &&
 			x.stx_ino == y.stx_ino && x.stx_dev_major == y.stx_dev_major &&
 			x.stx_dev_minor == y.stx_dev_minor;
 }
@@ -82,7 +123,7 @@ void shim_identity_program(const char *executable, int argc, char *const *argv, 
 			? called_by(executable)
 			: (argc > 0 ? base_name(argv[0]) : "unknown");
 	if (is_interpreter(name)) {
-		const char *script = script_of(argc, argv);
+		const char *script = script_of(name, argc, argv);
 		name = script != NULL && script[0] != '\0' ? script : name;
 	}
 	size_t i = 0;

@@ -337,7 +337,7 @@ static bool join(unsigned deadline_ms) {
 	if (shim_libc.pthread_timedjoin_np == NULL) {
 		return false;
 	}
-	clock_gettime(CLOCK_REALTIME, &at);
+	shim_libc.clock_gettime(CLOCK_REALTIME, &at);
 	uint64_t ns = (uint64_t)at.tv_nsec + deadline_ms * 1000000ULL;
 	at.tv_sec += (time_t)(ns / TICK_NS);
 	at.tv_nsec = (long)(ns % TICK_NS);

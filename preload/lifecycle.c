@@ -11,9 +11,11 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "exporter/clock.h"
 #include "exporter/exporter.h"
 #include "preload/allocator_glibc.h"
 #include "preload/block.h"
+#include "preload/clock.h"
 #include "preload/identity.h"
 #include "preload/keeper.h"
 #include "preload/messages.h"
@@ -22,6 +24,8 @@
 #include "preload/segment.h"
 #include "preload/settings.h"
 #include "preload/start.h"
+
+extern void *__dso_handle __attribute__((visibility("hidden"))); /* crt's: us */
 
 static struct shim_settings settings;
 static char port_file[SHIM_PATH_BYTES]; /* expanded for this process */
@@ -71,12 +75,6 @@ static void task_silence(void) {
 	prom_exporter_stop(exporter);
 }
 
-static void task_tick(void) {
-	if (exporter != NULL) {
-		prom_exporter_publish(exporter);
-	}
-}
-
 /*
  * An allocator linked into the executable without being exported cannot be seen by asking
  * the loader; its symbol table tells.
@@ -103,7 +101,22 @@ static void task_slow_tick(void) {
 	}
 	look_for_own_malloc();
 	shim_block_sweep();
-	/* last: it may hang where the host hangs in its allocator */
+}
+
+/*
+ * Only for those who read it, at most each slow interval: the process that asks is one that a
+ * tracer sees, and that a host leaves behind which ends at that very moment.
+ */
+static void ask_allocator(void) {
+	static uint64_t asked_ns;
+	static bool is_wanted;
+	uint64_t now = shim_clock_ns(CLOCK_MONOTONIC);
+	is_wanted |= prom_exporter_wants_allocator(exporter);
+	if (!is_wanted || (asked_ns != 0 && now - asked_ns < settings.slow_interval_ns)) {
+		return;
+	}
+	is_wanted = false;
+	asked_ns = now;
 	/* relaxed: a lone number; each tick publishes it first */
 	uint64_t resident = atomic_load_explicit(&shim_segment->figures.resident_bytes,
 			memory_order_relaxed);
@@ -111,6 +124,14 @@ static void task_slow_tick(void) {
 		shim_message(SHIM_ERROR,
 				"the heap is damaged: glibc's mallinfo2 crashed on it. No allocator "
 				"statistics from now on, the program may crash. Run it under valgrind.");
+	}
+}
+
+static void task_tick(void) {
+	if (exporter != NULL) {
+		prom_exporter_publish(exporter);
+		/* last: it may hang where the host hangs in its allocator */
+		ask_allocator();
 	}
 }
 
@@ -132,6 +153,7 @@ static const struct shim_keeper_tasks tasks = {
 static void after_fork_in_child(void) {
 	exporter = NULL;
 	bound_port = 0;
+	shim_allocator_glibc_fork();
 	if (shim_quiet()) {
 		shim_start_turn_off(); /* a child's segment takes system calls */
 		return;
@@ -162,6 +184,8 @@ static void identify(int argc, char **argv) {
 		shim_identity_program(segment->executable, argc, argv, segment->program,
 				sizeof(segment->program));
 	}
+	/* again: before us, another object may have told the time */
+	segment->created_ns = shim_clock_ns(CLOCK_REALTIME);
 	segment->pid_namespace = shim_identity_pid_namespace();
 	segment->mode = settings.mode;
 	strncpy(segment->version, PROMSHIM_VERSION, sizeof(segment->version) - 1);
@@ -199,6 +223,13 @@ static void tell_uncounted(void) {
 }
 
 __attribute__((constructor)) static void load(int argc, char **argv, char **environment) {
+	shim_real_resolve();
+	if (shim_real.is_stranger) {
+		shim_start_turn_off(); /* musl passes no arguments here */
+		return;
+	}
+	shim_real_find_clock();
+	prom_clock = shim_libc.clock_gettime;
 	read_settings(environment);
 	bool is_alone = settings.mode == SHIM_MODE_SERVE &&
 			shim_identity_is_sandboxed(argc, argv);
@@ -227,7 +258,10 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envi
 	if (shim_tls.current == NULL) {
 		(void)shim_block_attach(); /* arms main's TSD slot: it may leave by pthread_exit */
 	}
-	pthread_atfork(NULL, NULL, after_fork_in_child);
+	if (shim_libc.register_atfork != NULL) {
+		(void)shim_libc.register_atfork(NULL, NULL, after_fork_in_child,
+				__dso_handle);
+	}
 	shim_keeper_init(&tasks, settings.slow_interval_ns);
 	shim_start_when_last(shim_keeper_leave);
 	if (settings.mode == SHIM_MODE_SERVE) {
@@ -245,6 +279,9 @@ __attribute__((destructor)) static void unload(void) {
 	enum { DEADLINE_MS = 1000 };
 	if (!shim_start_is_counting() || shim_segment == NULL) {
 		return;
+	}
+	if (shim_keeper_is_running() && !shim_quiet()) {
+		shim_allocator_glibc_end();
 	}
 	if (settings.textfile[0] != '\0' && !shim_quiet() &&
 			shim_keeper_stop(DEADLINE_MS)) {

@@ -10,11 +10,13 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "preload/layout.h"
 #include "preload/quiet.h"
+#include "preload/real.h"
 #include "preload/text.h"
 #include "preload/value.h"
 
@@ -95,7 +97,7 @@ static void ring_put(struct shim_segment *segment, const char line[SHIM_MESSAGE_
 static bool budget_take(void) {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	shim_libc.clock_gettime(CLOCK_MONOTONIC, &now);
 	uint64_t second = (uint64_t)now.tv_sec;
 	uint64_t seen = atomic_load_explicit(&state.budget, memory_order_relaxed);
 	uint64_t next;
@@ -120,7 +122,7 @@ static struct identity identity_of(int directory_fd, const char *path, int flags
 	struct statx status;
 	struct identity identity = { 0 };
 
-	if (statx(directory_fd, path, flags, STATX_INO, &status) == 0) {
+	if ((int)syscall(SYS_statx, directory_fd, path, flags, STATX_INO, &status) == 0) {
 		identity.device = (uint64_t)status.stx_dev_major << 32 |
 				status.stx_dev_minor;
 		identity.inode = status.stx_ino;

@@ -1,40 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/real.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "preload/control.h"
+#include "preload/loader.h"
 
 /*
- * dlsym is in libc.so.6 since 2.34 and in libdl.so.2 before. The old version name is in both;
- * weak, so that a program without libdl on an older libc gets NULL here and not a loader's
- * error. There the two __libc_ functions, which libc itself had for that, find it.
+ * Until libc's own is found: another object's may be at work on its start right now, and be the one
+ * who allocates.
  */
-#if defined(__x86_64__)
-__asm__(".symver dlsym,dlsym@GLIBC_2.2.5");
-#elif defined(__aarch64__)
-__asm__(".symver dlsym,dlsym@GLIBC_2.17");
-#endif
-extern __typeof__(dlsym) dlsym __attribute__((weak));
-extern void *__libc_dlopen_mode(const char *name, int mode) __attribute__((
-		weak)); // NOLINT(bugprone-reserved-identifier): libc's own name
-extern void *__libc_dlsym(void *handle, const char *name) __attribute__((
-		weak)); // NOLINT(bugprone-reserved-identifier): libc's own name
+static int kernel_clock(clockid_t clock, struct timespec *out) {
+	return (int)syscall(SYS_clock_gettime, clock, out);
+}
 
-typedef void *(*find_fn)(void *handle, const char *name);
-
-static struct {
-	find_fn find; /* dlsym */
-	int (*address)(const void *p, Dl_info *out);
-	void *(*open)(const char *name, int mode);
-	char *(*error)(void);
-} loader;
-
-struct shim_libc shim_libc;
+struct shim_libc shim_libc = { .clock_gettime = kernel_clock };
 
 /* Set once the table is whole. Release: pairs with the acquire in shim_real_resolve. */
 static _Atomic int resolved;
@@ -101,39 +86,6 @@ struct shim_real shim_real = {
 #include "preload/hooks.def"
 };
 
-static void find_loader(void) {
-	loader.find = dlsym;
-	if (loader.find == NULL && __libc_dlopen_mode != NULL && __libc_dlsym != NULL) {
-		/* the high bit is glibc's __RTLD_DLOPEN, which the function wants */
-		void *libdl = __libc_dlopen_mode("libdl.so.2",
-				(int)(RTLD_NOW | 0x80000000U));
-		if (libdl != NULL) {
-			void *found = __libc_dlsym(libdl, "dlsym");
-			memcpy(&loader.find, &found, sizeof(found));
-		}
-	}
-	if (loader.find == NULL) {
-		return;
-	}
-	void *found = loader.find(RTLD_DEFAULT, "dladdr");
-	memcpy(&loader.address, &found, sizeof(found));
-	found = loader.find(RTLD_DEFAULT, "dlopen");
-	memcpy(&loader.open, &found, sizeof(found));
-	found = loader.find(RTLD_DEFAULT, "dlerror");
-	memcpy(&loader.error, &found, sizeof(found));
-}
-
-/* Leaves no error text of ours behind for a host that asks dlerror without need. */
-static void forget_errors(void) {
-	if (loader.error != NULL) {
-		(void)loader.error();
-	}
-}
-
-static void *next(const char *name) {
-	return loader.find != NULL ? loader.find(RTLD_NEXT, name) : NULL;
-}
-
 static void resolve_libc(void) {
 	static const struct {
 		const char *name;
@@ -153,14 +105,25 @@ static void resolve_libc(void) {
 				offsetof(struct shim_libc, pthread_attr_setstack) },
 		{ "pthread_attr_getstacksize",
 				offsetof(struct shim_libc, pthread_attr_getstacksize) },
+		{ "__register_atfork", offsetof(struct shim_libc, register_atfork) },
 		{ "mallinfo2", offsetof(struct shim_libc, mallinfo2) },
 		{ "gnu_get_libc_version",
 				offsetof(struct shim_libc, gnu_get_libc_version) },
 	};
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-		void *found = next(functions[i].name);
+		void *found = shim_loader_next(functions[i].name);
 		memcpy((char *)&shim_libc + functions[i].offset, &found, sizeof(found));
 	}
+}
+
+static bool has_runtime(void) {
+	static const char *const names[] = { "__tsan_init", "__msan_init" };
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (shim_loader_first(names[i]) != NULL) {
+			return true;
+		}
+	}
+	return false;
 }
 
 void shim_real_resolve(void) {
@@ -170,11 +133,11 @@ void shim_real_resolve(void) {
 	}
 	int saved = errno;
 	shim_mute();
-	find_loader();
+	shim_loader_init();
 	/* free and realloc first: what is found is called at once by other threads */
 #define RESOLVE_NOW(name)                                               \
 	do {                                                            \
-		void *found = next(#name);                              \
+		void *found = shim_loader_next(#name);                  \
 		if (found != NULL) {                                    \
 			memcpy(&shim_real.name, &found, sizeof(found)); \
 		} else {                                                \
@@ -194,7 +157,8 @@ void shim_real_resolve(void) {
 #define SHIM_HOOK(group, result, name, parameters, arguments) RESOLVE_GROUP_##group(name)
 #include "preload/hooks.def"
 	resolve_libc();
-	forget_errors();
+	shim_real.is_stranger = shim_libc.gnu_get_libc_version == NULL || has_runtime();
+	shim_loader_forget_errors();
 	shim_unmute();
 	errno = saved;
 	/* release: pairs with the acquire above */
@@ -208,15 +172,6 @@ static void *address(const void *slot) {
 	return p;
 }
 
-/* The object that `p` lies in: its base address, NULL if nobody knows. */
-static void *object_of(const void *p) {
-	Dl_info info;
-	if (p == NULL || loader.address == NULL || loader.address(p, &info) == 0) {
-		return NULL;
-	}
-	return info.dli_fbase;
-}
-
 /*
  * A C++ runtime that came with RTLD_LOCAL is in nobody's global scope: the plug-in's calls
  * still bind to our hooks, which are, and RTLD_NEXT does not see what lies behind them.
@@ -224,10 +179,7 @@ static void *object_of(const void *p) {
 static void *find_in_runtimes(const char *name) {
 	static const char *const runtimes[] = { "libstdc++.so.6", "libc++.so.1" };
 	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
-		void *handle = loader.open != NULL
-				? loader.open(runtimes[i], RTLD_LAZY | RTLD_NOLOAD)
-				: NULL;
-		void *found = handle != NULL ? loader.find(handle, name) : NULL;
+		void *found = shim_loader_find_in(runtimes[i], name);
 		if (found != NULL) {
 			return found; /* the handle stays: its code is in use */
 		}
@@ -236,7 +188,7 @@ static void *find_in_runtimes(const char *name) {
 }
 
 static void *find_operator(const char *name) {
-	void *found = next(name);
+	void *found = shim_loader_next(name);
 	return found != NULL ? found : find_in_runtimes(name);
 }
 
@@ -244,7 +196,7 @@ static void resolve_operators(void) {
 	shim_real_resolve();
 	int saved = errno;
 	shim_mute();
-	void *allocator = object_of(address(&shim_real.malloc));
+	void *allocator = shim_loader_object_of(address(&shim_real.malloc));
 	/*
 	 * In two passes: what counts is known before any operator can be reached, and the
 	 * word is stored once, for another thread may be resolving too.
@@ -261,9 +213,10 @@ static void resolve_operators(void) {
 #define LATE_NEW_ALIGNED(name)                                LATE_OPERATOR(name)
 #define LATE_DELETE(name)                                     LATE_OPERATOR(name)
 #define SHIM_HOOK(group, result, name, parameters, arguments) LATE_##group(name)
-#define LATE_OPERATOR(name)                                                      \
-	if (allocator != NULL && object_of(find_operator(#name)) == allocator) { \
-		counted |= 1U << SHIM_OPERATOR_##name;                           \
+#define LATE_OPERATOR(name)                                                         \
+	if (allocator != NULL &&                                                    \
+			shim_loader_object_of(find_operator(#name)) == allocator) { \
+		counted |= 1U << SHIM_OPERATOR_##name;                              \
 	}
 #include "preload/hooks.def"
 #undef LATE_OPERATOR
@@ -278,7 +231,19 @@ static void resolve_operators(void) {
 		shim_real.name = absent_##name;                 \
 	}
 #include "preload/hooks.def"
-	forget_errors();
+	shim_loader_forget_errors();
+	shim_unmute();
+	errno = saved;
+}
+
+void shim_real_find_clock(void) {
+	int saved = errno;
+	shim_mute();
+	void *found = shim_loader_find_in("libc.so.6", "clock_gettime");
+	if (found != NULL) {
+		memcpy(&shim_libc.clock_gettime, &found, sizeof(found));
+	}
+	shim_loader_forget_errors();
 	shim_unmute();
 	errno = saved;
 }
@@ -307,13 +272,9 @@ void shim_real_compare(size_t from_header, size_t from_function) {
 /* Names the allocator by the file it lies in. */
 static const char *allocator_name(const void *p) {
 	static const char *const names[] = { "jemalloc", "tcmalloc", "mimalloc" };
-	Dl_info info;
-	if (loader.address == NULL || loader.address(p, &info) == 0 ||
-			info.dli_fname == NULL) {
-		return "other";
-	}
+	const char *file = shim_loader_file_of(p);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strstr(info.dli_fname, names[i]) != NULL) {
+		if (strstr(file, names[i]) != NULL) {
 			return names[i];
 		}
 	}
@@ -324,12 +285,13 @@ void shim_real_prove(const char **allocator) {
 	int saved = errno;
 	shim_real_resolve();
 	shim_mute();
-	void *object = object_of(address(&shim_real.free));
-	void *usable = next("malloc_usable_size");
-	bool one_object = object != NULL && object_of(usable) == object &&
-			object_of(address(&shim_real.malloc)) == object;
+	void *object = shim_loader_object_of(address(&shim_real.free));
+	void *usable = shim_loader_next("malloc_usable_size");
+	bool one_object = object != NULL && shim_loader_object_of(usable) == object &&
+			shim_loader_object_of(address(&shim_real.malloc)) == object;
 	shim_real.is_glibc = one_object && shim_libc.gnu_get_libc_version != NULL &&
-			object_of(address(&shim_libc.gnu_get_libc_version)) == object;
+			shim_loader_object_of(address(&shim_libc.gnu_get_libc_version)) ==
+					object;
 	if (one_object) {
 		memcpy(&shim_real.malloc_usable_size, &usable, sizeof(usable));
 	}
@@ -350,7 +312,7 @@ void shim_real_prove(const char **allocator) {
 			memory_order_relaxed);
 	*allocator = shim_real.is_glibc ? "glibc"
 					: allocator_name(address(&shim_real.free));
-	forget_errors();
+	shim_loader_forget_errors();
 	shim_unmute();
 	errno = saved;
 }
@@ -363,18 +325,19 @@ uint32_t shim_real_active(uint32_t *known) {
 	};
 	uint32_t active = 0;
 	*known = 0;
-	if (loader.find == NULL || loader.address == NULL) {
+	if (!shim_loader_can_tell()) {
 		return 0;
 	}
 	shim_mute();
-	void *ours = object_of(&shim_real);
+	void *ours = shim_loader_object_of(&shim_real);
 	for (unsigned i = 0; i < SHIM_HOOK_COUNT; i++) {
 		*known |= 1U << i;
-		active |= (object_of(loader.find(RTLD_DEFAULT, names[i])) == ours ? 1U
-										  : 0U)
+		active |= (shim_loader_object_of(shim_loader_first(names[i])) == ours
+							  ? 1U
+							  : 0U)
 				<< i;
 	}
-	forget_errors();
+	shim_loader_forget_errors();
 	shim_unmute();
 	return active;
 }

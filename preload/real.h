@@ -8,9 +8,7 @@
  *
  * Every pointer of the hooks is preset to a stub that resolves the table and calls on, so a
  * hook asks no "initialised yet?". What dlsym itself allocates meanwhile comes from
- * bootstrap memory: the resolving thread is muted. dlsym is the one versioned symbol that
- * glibc moved (2.34); it is bound weakly at its old version, and found through libdl.so.2
- * where an older libc has it there.
+ * bootstrap memory: the resolving thread is muted.
  */
 
 #include <pthread.h>
@@ -42,6 +40,11 @@ struct shim_real {
 	_Atomic uint32_t usable;
 	_Atomic bool is_comparing; /* glibc, and the header is not proved yet; as `usable` */
 	bool is_glibc; /* the next malloc is glibc's */
+	/*
+	 * Another libc, or a runtime that must see every call before we do (ThreadSanitizer,
+	 * MemorySanitizer): nothing but forwarding is safe, not even a system call by libc.
+	 */
+	bool is_stranger;
 	uint32_t operators_counted; /* bit per enum shim_operator: the hook itself counts */
 };
 
@@ -81,7 +84,11 @@ struct shim_libc {
 	int (*pthread_attr_setstack)(pthread_attr_t *attr, void *stack, size_t size);
 	int (*pthread_attr_getstacksize)(const pthread_attr_t *attr, size_t *size);
 	struct mallinfo2 (*mallinfo2)(void);
+	int (*clock_gettime)(clockid_t clock,
+			struct timespec *out); /* never another object's */
 	const char *(*gnu_get_libc_version)(void);
+	int (*register_atfork)(void (*prepare)(void), void (*parent)(void),
+			void (*child)(void), void *object);
 };
 extern struct shim_libc shim_libc __attribute__((visibility("hidden")));
 
@@ -92,6 +99,12 @@ extern struct shim_libc shim_libc __attribute__((visibility("hidden")));
  *          here. Two threads may resolve at once: they find the same.
  */
 void shim_real_resolve(void);
+
+/*
+ * Looks for libc's own clock_gettime behind whatever stands in for it. In the constructor: it asks
+ * the loader for a handle, which earlier it may not give.
+ */
+void shim_real_find_clock(void);
 
 /*
  * Finds out which allocator serves the host, and how usable sizes are known.

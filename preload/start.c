@@ -58,6 +58,11 @@ static void describe(const char *allocator) {
 
 bool shim_start_counting(void) {
 	int expected = NOT_YET;
+	shim_real_resolve();
+	if (shim_real.is_stranger) {
+		shim_start_turn_off();
+		return false;
+	}
 	/* not for ever: the settings, which the constructor reads, may trust the filter */
 	if (shim_segment == NULL && shim_quiet_was_filtered()) {
 		return false;

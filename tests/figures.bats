@@ -110,6 +110,11 @@ programs: 2 tried, 2 identical, 1 scraped'
 	assert_line 'traps: T5  short: not a row, or a second one of its number'
 }
 
+@test "a log that is not there is a fault" {
+	run -1 "$SOURCE_ROOT/tests/helpers/figures" --tests tests log.json other.json
+	assert_line 'other.json: no such log: were these tests run?'
+}
+
 @test "the table has the 62 traps, in order" {
 	run -0 sed -n 's/^\(T..\)  .*/\1/p' "$SOURCE_ROOT/tests/traps"
 	assert_output "$(printf 'T%02d\n' {1..62})"

@@ -118,7 +118,7 @@ assert_left_out() {
 	local name mode
 	for name in incidents incidents_no_pie; do
 		for mode in off count serve; do
-			local -a clean=(-i HOME=/ PATH="$PATH" PROMSHIM_PORT=0 PROMSHIM_MODE=$mode EMPTY=)
+			local -a clean=(-i HOME=/ PATH="$PATH" PROMSHIM_PORT=0 PROMSHIM_MODE="$mode" "EMPTY=")
 			run -0 bare "${clean[@]}" LD_PRELOAD= A=B "$targets/$name" environment
 			local bare_output="$output"
 			assert_line A=B

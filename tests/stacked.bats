@@ -341,7 +341,8 @@ assert_faults_found() {
 	EOF
 	local compiler
 	for compiler in gcc clang; do
-		"$compiler" -g -pthread -fsanitize=thread -o race race.c
+		command -v "$compiler" >/dev/null || missing "$compiler"
+		"$compiler" -g -pthread -fsanitize=thread -o race race.c 2>build.err || missing "$(<build.err)"
 		run -66 bare ./race
 		assert_line --regexp '^SUMMARY: ThreadSanitizer: data race .*race\.c:[0-9]+'
 		run -66 preload ./race

@@ -244,6 +244,41 @@ scrapes_socket() {
 	finish
 }
 
+@test "an interpreter's label is its script, whatever options stand before, and no program text" {
+	local line expected
+	local -a words=()
+	mkdir folder
+	touch script.x data
+	for line in bash dash python3 perl ruby node php8.2 lua5.4 php-fpm8.2; do
+		ln -s "$targets/idle" "$line"
+	done
+	while IFS='|' read -r line expected; do
+		read -r -a words <<<"$line"
+		PROMSHIM_MODE=count PROMSHIM_TEXTFILE="$page" preload "./${words[0]}" "${words[@]:1}" </dev/null
+		grep -qF "promshim_threads{program=\"$expected\"}" "$page" \
+			|| fail "$line: $(grep '^promshim_threads{' "$page"), not $expected"
+	done <<-'EOF'
+		bash script.x data|script.x
+		bash -e script.x|script.x
+		bash -lc secret data|bash
+		dash -s data|dash
+		python3 -W ignore -E -B script.x data|script.x
+		python3 -m venv data|venv
+		python3 -Ic secret data|python3
+		python3 - data|python3
+		perl -w -I folder script.x|script.x
+		perl -lane secret data|perl
+		ruby -I folder script.x|script.x
+		node -r module --inspect script.x|script.x
+		node --eval secret data|node
+		php8.2 -d memory_limit=1G script.x|script.x
+		php8.2 -r secret data|php8.2
+		php8.2 -S 127.0.0.1:0|php8.2
+		lua5.4 -e secret script.x|script.x
+		php-fpm8.2 -y data|php-fpm8.2
+	EOF
+}
+
 @test "COLLECTORS removes families" {
 	PROMSHIM_COLLECTORS=all,-threads,-allocator start "$targets/idle"
 	scrape

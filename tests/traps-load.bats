@@ -232,12 +232,14 @@ instructions() {
 # bats test_tags=trap:T61,slow
 @test "counting costs a malloc and its free at most 60 instructions, with threads of ours or without" {
 	command -v valgrind >/dev/null || missing valgrind
-	local mode without cost
+	local mode without cost most=60
+	# a build that traps undefined behaviour has its checks in every hook
+	(($(objdump -d "$shim_so" | grep -cE '\bud[12]\b' || true) < 100)) || most=100
 	without=$(($(instructions "" 11000) - $(instructions "" 1000)))
 	((without > 10000 * 20)) || fail "$without instructions of 10000 pairs"
 	for mode in count serve; do
 		cost=$(($(instructions "$mode" 11000) - $(instructions "$mode" 1000) - without))
 		((cost > 10000 * 5)) || fail "$cost instructions: mode $mode counts nothing"
-		((cost <= 10000 * 60)) || fail "mode $mode: $cost instructions for 10000 pairs"
+		((cost <= 10000 * most)) || fail "mode $mode: $cost instructions for 10000 pairs"
 	done
 }

@@ -134,10 +134,11 @@ without_our_frames() {
 	export FAKETIME='@2001-02-03 04:05:06' TZ=UTC
 	for side in ahead behind; do
 		local "$side=$faketime"
+		# the last command is none: faketime leaves files of a program that executes another
 		unchanged_status 0 bash -c 'date +%F; touch file; stat -c %y file | cut -c 1-10; perl -e "print scalar(gmtime), 7, qq(\n)" | cut -c 1-10; /usr/bin/python3 -c "
 import threading, time
 days = []; t = [threading.Thread(target=lambda: days.append(time.strftime(\"%F\"))) for n in range(9)]
-[x.start() for x in t]; [x.join() for x in t]; print(days, time.gmtime().tm_year)"'
+[x.start() for x in t]; [x.join() for x in t]; print(days, time.gmtime().tm_year)"; :'
 		run -0 cat shim.did/out
 		assert_line --index 0 2001-02-03
 		allocations_before=0

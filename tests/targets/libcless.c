@@ -19,9 +19,9 @@ static long call(long number, long a, long b, long c) {
 	return result;
 }
 
-void _start(void); // NOLINT(bugprone-reserved-identifier): the loader's name for it
+void _start(void);
 
-void _start(void) { // NOLINT(bugprone-reserved-identifier): as above
+void _start(void) {
 	static const char ready[] = "ready\n";
 	char c;
 	long got;

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef EXPORTER_CLOCK_H
+#define EXPORTER_CLOCK_H
+
+/*
+ * The clock that everything here reads. In a host, another preloaded object may stand in for
+ * libc's with a time of its own (libfaketime): intervals, CPU time and times of starts are the
+ * kernel's, so the host's side says which function is libc's.
+ */
+
+#include <time.h>
+
+typedef int (*prom_clock_fn)(clockid_t clock, struct timespec *out);
+
+/* clock_gettime unless told otherwise. Set before there is a second thread of ours. */
+extern prom_clock_fn prom_clock;
+
+#endif
