@@ -51,8 +51,14 @@ void shim_loader_init(void) {
 	memcpy(&loader.error, &found, sizeof(found));
 }
 
+/*
+ * By a lookup that succeeds: glibc drops the old error at its start. dlerror would translate
+ * the text, and that takes locks of libc before libc is ready for it: gdb hung in setlocale.
+ */
 void shim_loader_forget_errors(void) {
-	if (loader.error != NULL) {
+	if (loader.find != NULL &&
+			loader.find(RTLD_DEFAULT, "gnu_get_libc_version") == NULL &&
+			loader.error != NULL) {
 		(void)loader.error();
 	}
 }

@@ -156,7 +156,7 @@ settings_in_force() {
 	local -A values=([PORT]=0 [MODE]=serve [ADDRESS]=localhost [SOCKET]="$PWD/socket"
 		[PORT_FILE]="$PWD/port.set" [PROGRAM]=app [INCLUDE]='a*' [EXCLUDE]=b
 		[COLLECTORS]=malloc [TEXTFILE]="$PWD/text" [LOG]="$PWD/log"
-		[TUNE]="slow_interval=1m,max_requests=8,timeout=5s")
+		[TUNE]="slow_interval=1m,max_requests=8,timeout=5s,seccomp=1")
 	for name in "${!values[@]}"; do
 		export "PROMSHIM_$name=${values[$name]}"
 	done

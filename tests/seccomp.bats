@@ -113,7 +113,7 @@ has_our_threads() {
 	scrape
 	scrape_socket "$PROMSHIM_SOCKET"
 	fetch "http://127.0.0.1:$port/"
-	wait_until has_allocator_statistics
+	wait_until shows_allocator
 	"$promshim" check "$pid" | grep -q ': yes'
 	finish
 	assert_equal "$status" 0
@@ -122,10 +122,6 @@ has_our_threads() {
 	rm "$BATS_TEST_TMPDIR/last"
 	PROMSHIM_LOG="$BATS_TEST_TMPDIR/log" preload "$targets/seccomp" exec ours "$targets/exact" 8 1000
 	check_page "$BATS_TEST_TMPDIR/last"
-}
-
-has_allocator_statistics() {
-	is_served && grep -q '^promshim_allocator_heap_bytes' "$page"
 }
 
 # bats test_tags=trap:T48

@@ -217,6 +217,7 @@ print(u.build_opener(u.ProxyHandler({})).open(sys.argv[1]).read().decode())' "ht
 		assert_metric process_cpu_seconds_total -lt 20
 		assert_metric promshim_thread_lifetime_seconds_sum -gt 0
 		assert_metric promshim_thread_lifetime_seconds_sum -lt 100
+		wait_until shows_allocator
 		assert_metric 'promshim_collector_age_seconds{collector="allocator"}' -lt 100
 		finish
 		assert_equal "$status $(<"$err")" "0 "

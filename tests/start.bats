@@ -34,6 +34,12 @@ teardown() {
 }
 
 # bats test_tags=trap:T05,trap:T06
+@test "the first allocation may come from inside libc, under a lock of its" {
+	assert_unchanged "$targets/early_locale"
+	assert_equal "$status" 0
+	PROMSHIM_MODE=count assert_unchanged "$targets/early_locale"
+}
+
 @test "LD_BIND_NOW changes nothing" {
 	LD_BIND_NOW=1 run -0 count "$targets/cxx" 5
 	assert_output done

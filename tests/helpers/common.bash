@@ -186,6 +186,11 @@ is_served() {
 	fetch "http://127.0.0.1:$port/metrics" 2>/dev/null
 }
 
+# Tells whether its page has what glibc says: within a second after the first scrape.
+shows_allocator() {
+	is_served && grep -q '^promshim_allocator_heap_bytes' "$page"
+}
+
 # As scrape over a UNIX socket.
 scrape_socket() {
 	fetch --unix-socket "$1" "http://localhost/metrics" || fail "no page from $1"
