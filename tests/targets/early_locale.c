@@ -8,9 +8,12 @@
 
 #include "target.h"
 
+void early_locale(void);
+
 #ifdef MAIN
 int main(void) {
 	end_some_day();
+	early_locale(); /* so that the library is needed */
 	MUST(setlocale(LC_ALL, "C") != NULL);
 	locale_t other = newlocale(LC_ALL_MASK, "C.UTF-8", (locale_t)0);
 	if (other != (locale_t)0)
@@ -20,6 +23,9 @@ int main(void) {
 	return 0;
 }
 #else
+void early_locale(void) {
+}
+
 __attribute__((constructor)) static void early(void) {
 	locale_t locale = newlocale(LC_ALL_MASK, "POSIX", (locale_t)0);
 	if (locale != (locale_t)0)
