@@ -12,6 +12,7 @@ setup() {
 
 teardown() {
 	common_teardown
+	forget_faketime
 }
 
 # The target's own calls, exactly, on its page while it lives, with an object ahead of ours and

@@ -11,6 +11,7 @@ setup() {
 
 teardown() {
 	common_teardown
+	forget_faketime
 }
 
 of_20000_bytes() {

@@ -43,6 +43,14 @@ common_teardown() {
 	[[ -z "${holder-}" ]] || release_port
 }
 
+# Removes what libfaketime leaves of processes that were killed or have executed another program.
+forget_faketime() {
+	local file
+	for file in /dev/shm/faketime_shm_* /dev/shm/sem.faketime_sem_*; do
+		[[ ! -e "$file" || -d "/proc/${file##*_}" ]] || rm -f "$file"
+	done
+}
+
 # Ends the test because something is missing: a failure where nothing may be.
 missing() {
 	[[ -z "$must_run" ]] || fail "missing: $*"

@@ -12,6 +12,7 @@ setup() {
 
 teardown() {
 	common_teardown
+	forget_faketime
 }
 
 # A program to look into: ./program, of given/program.c.
