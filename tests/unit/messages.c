@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/messages.h"
-#include "preload/real.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "preload/layout.h"
+#include "preload/real.h"
 #include "tests/unit/tap.h"
 
 static char folder[] = "/tmp/promshim-messages-XXXXXX";
