@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h> /* rename(2), which is declared there */
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -124,6 +127,13 @@ static int nameless_write(const char *path, const char *bytes, size_t size_bytes
 	return r;
 }
 
+/* A device or a FIFO, by its own name or through a link like /dev/stdout: not to be replaced. */
+static bool is_special(const char *path) {
+	struct statx status;
+	return syscall(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &status) == 0 &&
+			!S_ISREG(status.stx_mode);
+}
+
 int prom_file_write(const char *path, const char *bytes, size_t size_bytes) {
 	char temporary[PATH_BYTES];
 	struct prom_buf name;
@@ -136,6 +146,10 @@ int prom_file_write(const char *path, const char *bytes, size_t size_bytes) {
 	prom_buf_put(&name, ".tmp", sizeof(".tmp"));
 	if (name.failed) {
 		return -ENAMETOOLONG;
+	}
+	if (is_special(path)) {
+		errno = saved_errno;
+		return -EINVAL;
 	}
 	quiet_start(&quiet);
 	int r = nameless_write(path, bytes, size_bytes);

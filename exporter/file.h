@@ -10,7 +10,7 @@
  * name, or the file system cannot do that: a temporary file beside `path`, then rename. A file size limit of the host is met with -EFBIG, never with
  * SIGXFSZ.
  *
- * Returns  0, or -errno; then `path` is as it was and the temporary file is gone
+ * Returns  0, or -errno, -EINVAL where no regular file is; then `path` is as it was and the temporary file is gone
  * Calls    any thread; errno kept
  * Source   setrlimit(2), RLIMIT_FSIZE; open(2), O_TMPFILE
  */

@@ -30,4 +30,12 @@ static inline void shim_aside_end(bool stopped) {
 	}
 }
 
+/*
+ * unshare, setns and capset with our threads aside. Not by the names of the hooks: these may be
+ * the host's own functions, which come here by number.
+ */
+int shim_call_unshare(int flags);
+int shim_call_setns(int fd, int flags);
+int shim_call_capset(void *head, const void *data);
+
 #endif

@@ -26,8 +26,8 @@ static bool is_among(const char *name, const char *const *names) {
 }
 
 static bool is_shell(const char *name) {
-	static const char *const names[] = { "sh", "bash", "dash", "zsh", "ksh",
-		"busybox", NULL };
+	static const char *const names[] = { "sh", "bash", "dash", "zsh", "ksh", "ash",
+		NULL };
 	return is_among(name, names);
 }
 
@@ -122,6 +122,11 @@ void shim_identity_program(const char *executable, int argc, char *const *argv, 
 	const char *name = executable[0] != '\0'
 			? called_by(executable)
 			: (argc > 0 ? base_name(argv[0]) : "unknown");
+	if (strcmp(name, "busybox") == 0 && argc > 1 && argv[1][0] != '-') {
+		name = base_name(argv[1]); /* the applet */
+		argc--;
+		argv++;
+	}
 	if (is_interpreter(name)) {
 		const char *script = script_of(name, argc, argv);
 		name = script != NULL && script[0] != '\0' ? script : name;

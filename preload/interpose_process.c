@@ -29,9 +29,6 @@ static void followed(void) {
 	}
 }
 
-static void nothing(void) {
-}
-
 #define HOOK_MALLOC(result, name, parameters, arguments)
 #define HOOK_NEW(result, name, parameters, arguments)
 #define HOOK_NEW_ALIGNED(result, name, parameters, arguments)
@@ -50,13 +47,14 @@ static void nothing(void) {
 		return r;                                             \
 	}
 #define HOOK_IDENTITY(...) HOOK_ALONE(shim_keeper_differs, followed, __VA_ARGS__)
-#define HOOK_RIGHTS(...)   HOOK_ALONE(shim_keeper_is_running, nothing, __VA_ARGS__)
+#define HOOK_RIGHTS(result, name, parameters, arguments)
 #define SHIM_HOOK(group, result, name, parameters, arguments) \
 	HOOK_##group(result, name, parameters, arguments)
 #include "preload/hooks.def"
 
 SHIM_EXPORT int unshare(int flags);
 SHIM_EXPORT int setns(int fd, int flags);
+SHIM_EXPORT int capset(void *head, const void *data);
 
 /*
  * The kernel counts a joined thread for some time yet: what it says to processes of several
@@ -85,7 +83,7 @@ static bool is_emptying(int r, uint64_t since_ns) {
 	return r;
 
 /* Source: unshare(2), setns(2), EINVAL and EUSERS for multithreaded callers. */
-int unshare(int flags) {
+int shim_call_unshare(int flags) {
 	int single = CLONE_NEWUSER | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
 	if ((flags & single) == 0) {
 		return shim_real.unshare(flags);
@@ -94,10 +92,29 @@ int unshare(int flags) {
 }
 
 /* With flags 0 the descriptor decides, which may be a user or a time namespace. */
-int setns(int fd, int flags) {
+int shim_call_setns(int fd, int flags) {
 	enum { NEWTIME = 0x80 }; /* CLONE_NEWTIME of linux/sched.h, since 5.6 */
 	if (flags != 0 && (flags & (CLONE_NEWUSER | CLONE_NEWNS | NEWTIME)) == 0) {
 		return shim_real.setns(fd, flags);
 	}
 	CALL_ALONE(shim_real.setns(fd, flags))
+}
+
+int shim_call_capset(void *head, const void *data) {
+	bool stopped = shim_aside(shim_keeper_is_running);
+	int r = shim_real.capset(head, data);
+	shim_aside_end(stopped);
+	return r;
+}
+
+int unshare(int flags) {
+	return shim_call_unshare(flags);
+}
+
+int setns(int fd, int flags) {
+	return shim_call_setns(fd, flags);
+}
+
+int capset(void *head, const void *data) {
+	return shim_call_capset(head, data);
 }

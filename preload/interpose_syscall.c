@@ -23,8 +23,6 @@
 #include "preload/segment.h"
 #include "preload/start.h"
 
-int capset(void *head, const void *data); /* a hook, too; no header of libc's has it */
-
 /* What a filter that is about to be installed means for us. */
 struct filter {
 	bool is_ours; /* it is this process that installs it */
@@ -45,22 +43,34 @@ static bool is_ours(void) {
 
 static void tell(bool leaving) {
 	shim_message(leaving ? SHIM_WARNING : SHIM_INFO,
-			leaving ? "the program put a seccomp filter on all its threads, or has "
-				  "entered strict mode: ours leave, nothing is served. Counting "
-				  "goes on. A filter of the calling thread alone would not do that."
-				: "the program installed a seccomp filter: its threads make no "
-				  "system call of ours from now on. New threads are counted "
-				  "together and not as threads; no text file is written at exit.");
+			leaving ? "the program puts a seccomp filter on all its threads, or enters "
+				  "strict mode: ours leave, nothing is served. Counting goes on. A "
+				  "filter of the calling thread alone would not do that."
+				: "the program installs a seccomp filter: its threads make no system "
+				  "call of ours from now on. New threads are counted together and not "
+				  "as threads; no text file is written at exit.");
 }
 
+/*
+ * Quiet begins before our threads go: whoever starts them just now sees it. Operators that the
+ * first new would look up are looked up here, for that may open files.
+ */
 static struct filter before_filter(bool leaving) {
 	struct filter filter = { .is_ours = is_ours() };
 	if (filter.is_ours) {
-		if (!shim_quiet() || leaving) {
-			tell(leaving);
+		bool was_quiet = shim_quiet();
+		bool has_threads = shim_keeper_exists();
+		if (!was_quiet) {
+			shim_real_resolve_operators();
 		}
-		filter.stopped = leaving && shim_aside(shim_keeper_is_running);
+		if (!was_quiet || (leaving && has_threads)) {
+			tell(leaving && has_threads);
+		}
 		shim_quiet_begin();
+		if (!was_quiet && has_threads) {
+			shim_keeper_nudge();
+		}
+		filter.stopped = leaving && shim_aside(shim_keeper_exists);
 	}
 	return filter;
 }
@@ -109,27 +119,39 @@ SHIM_EXPORT int hook_clone(int (*run)(void *), void *stack, int flags, void *arg
 
 int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
 		unsigned long d) {
-	if (option == PR_SET_SECCOMP) {
+	/* without a program it only asks whether there are filters */
+	if (option == PR_SET_SECCOMP && (a != SECCOMP_MODE_FILTER || b != 0)) {
 		return prctl_filter(a, b, c, d);
 	}
 	return shim_real.prctl(option, a, b, c, d);
 }
 
-/* Those that are hooked by name, too, and filters. */
+/*
+ * Those that are hooked by name, too, filters, and the end of the last thread. Only what lies
+ * in registers is taken: see below.
+ */
 SHIM_COLD __attribute__((used)) static long watched(long number, long a, long b, long c,
-		long d, long e, long f) {
+		long d, long e) {
 	switch (number) {
 	case SYS_unshare:
-		return unshare((int)a);
+		return shim_call_unshare((int)a);
 	case SYS_setns:
-		return setns((int)a, (int)b);
+		return shim_call_setns((int)a, (int)b);
 	case SYS_capset:
-		return capset((void *)a,
+		return shim_call_capset((void *)a, // NOLINT(performance-no-int-to-ptr)
 				(const void *)b); // NOLINT(performance-no-int-to-ptr)
-	case SYS_prctl:
-		if (a == PR_SET_SECCOMP) {
+	case SYS_prctl: /* PR_SET_SECCOMP */
+		if (b != SECCOMP_MODE_FILTER || c != 0) {
 			return prctl_filter((unsigned long)b, (unsigned long)c,
 					(unsigned long)d, (unsigned long)e);
+		}
+		break;
+	case SYS_exit:
+		/* relaxed: a count */
+		if (!shim_quiet() && is_ours() &&
+				atomic_load_explicit(&shim_process->host_threads,
+						memory_order_relaxed) <= 1) {
+			shim_keeper_leave(); /* or they would keep the process alive */
 		}
 		break;
 	case SYS_seccomp:
@@ -142,7 +164,7 @@ SHIM_COLD __attribute__((used)) static long watched(long number, long a, long b,
 	default:
 		break;
 	}
-	return shim_real.syscall(number, a, b, c, d, e, f);
+	return shim_real.syscall(number, a, b, c, d, e, 0);
 }
 
 /*
@@ -171,18 +193,21 @@ __attribute__((naked)) long hook_syscall(long number, long a, long b, long c, lo
 		COMPARE("unshare", "1f")
 		COMPARE("setns", "1f")
 		COMPARE("capset", "1f")
-		COMPARE("prctl", "1f")
 		COMPARE("seccomp", "1f")
+		COMPARE("exit", "1f")
 		COMPARE("clone", "2f")
 		COMPARE("clone3", "2f")
 		COMPARE("fork", "2f")
-		"jmp *%c[real]+shim_real(%%rip)\n"
+		COMPARE("prctl", "3f")
+		"0:\t" "jmp *%c[real]+shim_real(%%rip)\n"
 		"1:\t" "jmp %P[watched]\n"
+		"3:\t" "cmp %[set_seccomp], %%rsi\n\t" "je 1b\n\t" "jmp 0b\n"
 		"2:\t" COPY_AND_GO_ON
 		:: [unshare] "i"(SYS_unshare), [setns] "i"(SYS_setns),
 		   [capset] "i"(SYS_capset), [prctl] "i"(SYS_prctl),
 		   [seccomp] "i"(SYS_seccomp), [clone] "i"(SYS_clone),
 		   [clone3] "i"(SYS_clone3), [fork] "i"(SYS_fork),
+		   [exit] "i"(SYS_exit), [set_seccomp] "i"(PR_SET_SECCOMP),
 		   [real] "i"(offsetof(struct shim_real, syscall)),
 		   [watched] "i"(watched));
 }
@@ -198,7 +223,12 @@ long hook_syscall(long number, long a, long b, long c, long d, long e, long f) {
 	if (number == SYS_clone || number == SYS_clone3) {
 		shim_copy_soon();
 	}
-	return watched(number, a, b, c, d, e, f);
+	if (number == SYS_unshare || number == SYS_setns || number == SYS_capset ||
+			number == SYS_seccomp || number == SYS_exit ||
+			(number == SYS_prctl && a == PR_SET_SECCOMP)) {
+		return watched(number, a, b, c, d, e);
+	}
+	return shim_real.syscall(number, a, b, c, d, e, f);
 }
 
 int hook_clone(int (*run)(void *), void *stack, int flags, void *arg, void *e, void *f,

@@ -2,15 +2,11 @@
 #include "preload/keeper.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +15,7 @@
 #include "preload/clock.h"
 #include "preload/copy.h"
 #include "preload/messages.h"
+#include "preload/own_thread.h"
 #include "preload/quiet.h"
 #include "preload/real.h"
 #include "preload/rights.h"
@@ -28,24 +25,14 @@
 #include "preload/thread.h"
 
 enum {
-	STACK_BYTES = 64 << 10,
-	STACK_BYTES_MAX = 8
-			<< 20, /* hosts with large static TLS: it lies on the stack too */
 	TICK_NS = 1000000000,
-	CLOSE_MAX = 65536, /* descriptors closed by hand where close_range is missing */
-};
-
-struct own_thread {
-	pthread_t thread;
-	char *stack; /* mapped; NULL = no thread */
-	size_t stack_bytes;
-	void *(*body)(void *arg);
+	QUIET_NS = 50000000,
 };
 
 static const struct shim_keeper_tasks *keeper_tasks;
 static uint64_t slow_interval;
 
-static struct own_thread keeper, server;
+static struct shim_own_thread keeper, server;
 
 /*
  * NONE -> STARTING -> RUNNING -> STOPPING -> NONE, or back to RUNNING when the deadline passed.
@@ -96,101 +83,6 @@ static void renounce(uint32_t tid) {
 	}
 }
 
-/* Maps a stack of our own: glibc's cache of stacks belongs to the host. */
-static int create_on(struct own_thread *own, size_t bytes) {
-	size_t guard = (size_t)sysconf(_SC_PAGESIZE);
-	char *stack = mmap(NULL, bytes + guard, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-	if (stack == MAP_FAILED) {
-		return errno;
-	}
-	pthread_attr_t attr;
-	int r = mprotect(stack + guard, bytes, PROT_READ | PROT_WRITE) != 0 ? errno : 0;
-	if (r == 0) {
-		r = shim_libc.pthread_attr_init(&attr);
-	}
-	if (r == 0) {
-		r = shim_libc.pthread_attr_setstack(&attr, stack + guard, bytes);
-		if (r == 0) {
-			r = shim_real.pthread_create(&own->thread, &attr, own->body,
-					NULL);
-		}
-		shim_libc.pthread_attr_destroy(&attr);
-	}
-	if (r != 0) {
-		munmap(stack, bytes + guard);
-		return r;
-	}
-	own->stack = stack;
-	own->stack_bytes = bytes + guard;
-	return 0;
-}
-
-/* All signals blocked from the first instruction; glibc keeps its own two (setuid) open. */
-static int create(struct own_thread *own) {
-	if (shim_libc.pthread_attr_init == NULL ||
-			shim_libc.pthread_attr_setstack == NULL ||
-			shim_libc.pthread_attr_destroy == NULL ||
-			shim_libc.pthread_join == NULL) {
-		return ENOSYS;
-	}
-	sigset_t all, before;
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before);
-	shim_mute();
-	int r = EINVAL;
-	/* static TLS lies on the stack too: glibc knows how much, under a private name */
-	size_t least = shim_libc.minstack != NULL ? shim_libc.minstack(NULL) : 0;
-	for (size_t bytes = (STACK_BYTES + least + 4095) & ~(size_t)4095;
-			r == EINVAL && bytes <= STACK_BYTES_MAX; bytes *= 2) {
-		r = create_on(own, bytes);
-	}
-	shim_unmute();
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	return r;
-}
-
-/* What a refused thread means. Source: clone(2); EINVAL after unshare(CLONE_NEWPID). */
-static const char *no_thread(int error) {
-	return error == EINVAL
-			? "Counting goes on, nothing is served: after its call for a new pid "
-			  "namespace the process can have no more threads."
-			: "Counting goes on, nothing is served. Raise the limit of threads.";
-}
-
-static void bury(struct own_thread *own) {
-	munmap(own->stack, own->stack_bytes);
-	own->stack = NULL;
-}
-
-/*
- * Leaves the host's descriptor table. Before Linux 5.9 the copy is emptied by hand.
- *
- * Returns  0, or the errno: then nothing may be opened
- */
-static int make_table_private(void) {
-	enum { UNSHARE = 2 }; /* CLOSE_RANGE_UNSHARE of linux/close_range.h */
-	if (syscall(SYS_close_range, 0, ~0U, UNSHARE) != 0) {
-		if (syscall(SYS_unshare, CLONE_FILES) != 0) {
-			return errno;
-		}
-		struct rlimit limit = { 0, 0 };
-		getrlimit(RLIMIT_NOFILE, &limit);
-		int end = limit.rlim_cur < CLOSE_MAX ? (int)limit.rlim_cur : CLOSE_MAX;
-		for (int fd = 0; fd < end; fd++) {
-			close(fd);
-		}
-	}
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0) { /* in a bare chroot; what cannot be read or written will do, too */
-		null = open("/", O_PATH | O_CLOEXEC);
-	}
-	if (null < 0) {
-		return errno;
-	}
-	return null != 0 || dup(0) != 1 || dup(0) != 2 ? EMFILE : 0;
-}
-
 static void *serve(void *arg) {
 	shim_copy_release();
 	shim_tls.muted = 1;
@@ -218,6 +110,9 @@ static bool wait_until(uint64_t until_ns) {
 			return false;
 		}
 		uint64_t left = until_ns - now;
+		if (shim_quiet() && left > QUIET_NS) {
+			left = QUIET_NS; /* nobody may wake us */
+		}
 		struct timespec timeout = { (time_t)(left / TICK_NS),
 			(long)(left % TICK_NS) };
 		syscall(SYS_futex, &stop_wanted, FUTEX_WAIT_PRIVATE, 0, &timeout, NULL,
@@ -231,7 +126,7 @@ static void try_to_serve(void) {
 	if (server.stack != NULL || !keeper_tasks->listen() || !shim_copy_hold()) {
 		return;
 	}
-	int r = create(&server);
+	int r = shim_own_thread_create(&server);
 	if (r == 0) {
 		was_told = false;
 		return;
@@ -239,7 +134,8 @@ static void try_to_serve(void) {
 	shim_copy_release();
 	if (!was_told) {
 		was_told = true;
-		report("the server's thread cannot be started", r, no_thread(r));
+		report("the server's thread cannot be started", r,
+				shim_own_thread_refused(r));
 	}
 }
 
@@ -273,13 +169,13 @@ static void *keep(void *arg) {
 	prctl(PR_SET_NAME, "promshim-keeper");
 	uint32_t tid = (uint32_t)syscall(SYS_gettid);
 	announce(tid);
-	int r = make_table_private();
+	int r = shim_own_table();
 	if (r == 0) {
 		tick_until_stopped(keeper_tasks->open());
 		if (server.stack != NULL) {
 			keeper_tasks->silence();
 			shim_libc.pthread_join(server.thread, NULL);
-			bury(&server);
+			shim_own_thread_bury(&server);
 		}
 		keeper_tasks->close();
 	} else {
@@ -306,19 +202,33 @@ void shim_keeper_start(void) {
 					memory_order_relaxed)) {
 		return;
 	}
+	/* seq_cst: who is about to install a filter sees that we start, or we see the filter */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (shim_quiet()) {
+		atomic_store_explicit(&running, NONE, memory_order_release);
+		return;
+	}
 	/* relaxed: pthread_create orders it */
 	atomic_store_explicit(&stop_wanted, 0, memory_order_relaxed);
 	shim_rights_note();
 	keeper.body = keep;
 	server.body = serve;
 	(void)shim_copy_hold(); /* until it runs */
-	int r = create(&keeper);
+	int r = shim_own_thread_create(&keeper);
 	/* release: pairs with the acquire of who stops it */
 	atomic_store_explicit(&running, r == 0 ? RUNNING : NONE, memory_order_release);
 	if (r != 0) {
 		shim_copy_release();
-		report("our thread cannot be started", r, no_thread(r));
+		report("our thread cannot be started", r, shim_own_thread_refused(r));
 	}
+}
+
+/* Not in a copy of the process; nor, as far as that can be asked, in a vfork child. */
+static bool is_ours(void) {
+	/* acquire: pairs with the release in segment.c */
+	return shim_quiet() ? atomic_load_explicit(&shim_process->alive,
+					      memory_order_acquire) != 0
+			    : shim_process->pid == getpid();
 }
 
 /*
@@ -328,34 +238,71 @@ void shim_keeper_start(void) {
 bool shim_keeper_is_running(void) {
 	/* acquire: pairs with the release in shim_keeper_stop */
 	return atomic_load_explicit(&running, memory_order_acquire) == RUNNING &&
-			(shim_quiet() || shim_process->pid == getpid());
+			is_ours();
+}
+
+bool shim_keeper_exists(void) {
+	/* acquire: as above */
+	return atomic_load_explicit(&running, memory_order_acquire) != NONE && is_ours();
 }
 
 /* Joins within the deadline; glibc has the timed join since 2.3.3. */
+static bool join_by(const struct timespec *at) {
+	return shim_libc.pthread_timedjoin_np != NULL &&
+			shim_libc.pthread_timedjoin_np(keeper.thread, NULL, at) == 0;
+}
+
+/* The same without a system call: that a thread is gone stands in memory. */
+static bool join_quietly(uint64_t until_ns) {
+	while (shim_libc.pthread_tryjoin_np != NULL) {
+		if (shim_libc.pthread_tryjoin_np(keeper.thread, NULL) == 0) {
+			return true;
+		}
+		if (shim_clock_ns(CLOCK_MONOTONIC) >= until_ns) {
+			break;
+		}
+	}
+	return false;
+}
+
 static bool join(unsigned deadline_ms) {
 	struct timespec at = { 0, 0 };
-	if (shim_libc.pthread_timedjoin_np == NULL) {
-		return false;
+	uint64_t wait_ns = deadline_ms * 1000000ULL;
+	if (shim_quiet()) {
+		return join_quietly(shim_clock_ns(CLOCK_MONOTONIC) + wait_ns);
 	}
-	shim_libc.clock_gettime(CLOCK_REALTIME, &at);
-	uint64_t ns = (uint64_t)at.tv_nsec + deadline_ms * 1000000ULL;
-	at.tv_sec += (time_t)(ns / TICK_NS);
-	at.tv_nsec = (long)(ns % TICK_NS);
-	return shim_libc.pthread_timedjoin_np(keeper.thread, NULL, &at) == 0;
+	uint64_t until_ns = shim_clock_ns(CLOCK_REALTIME) + wait_ns;
+	at.tv_sec = (time_t)(until_ns / TICK_NS);
+	at.tv_nsec = (long)(until_ns % TICK_NS);
+	return join_by(&at);
+}
+
+void shim_keeper_nudge(void) {
+	syscall(SYS_futex, &stop_wanted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 bool shim_keeper_stop(unsigned deadline_ms) {
 	uint32_t expected = RUNNING;
-	if (!shim_keeper_is_running()) {
+	const uint64_t until_ns =
+			shim_clock_ns(CLOCK_MONOTONIC) + deadline_ms * 1000000ULL;
+	/* one host thread stops and joins; relaxed: the join orders the rest */
+	while (shim_keeper_exists() &&
+			!atomic_compare_exchange_strong_explicit(&running, &expected,
+					STOPPING, memory_order_relaxed,
+					memory_order_relaxed)) {
+		if (shim_clock_ns(CLOCK_MONOTONIC) >= until_ns) {
+			return false;
+		}
+		expected = RUNNING;
+		sched_yield(); /* another host thread starts or stops them */
+	}
+	if (!shim_keeper_exists()) {
 		return true;
 	}
-	/* one host thread stops and joins; relaxed: the join orders the rest */
-	if (!atomic_compare_exchange_strong_explicit(&running, &expected, STOPPING,
-			    memory_order_relaxed, memory_order_relaxed)) {
-		return false;
-	}
 	atomic_store_explicit(&stop_wanted, 1, memory_order_relaxed);
-	syscall(SYS_futex, &stop_wanted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	if (!shim_quiet()) { /* else it looks by itself, soon */
+		shim_keeper_nudge();
+	}
 	int cancel = 0; /* the host's call may be no cancellation point, a join is one */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	shim_mute();
@@ -363,7 +310,7 @@ bool shim_keeper_stop(unsigned deadline_ms) {
 	shim_unmute();
 	pthread_setcancelstate(cancel, NULL);
 	if (gone && !shim_quiet()) {
-		bury(&keeper);
+		shim_own_thread_bury(&keeper);
 	}
 	/* release: pairs with the acquire of who starts the next, or asks */
 	atomic_store_explicit(&running, gone ? NONE : RUNNING, memory_order_release);

@@ -41,11 +41,20 @@ void shim_keeper_start(void);
 
 bool shim_keeper_is_running(void);
 
+/* The same, or being started or stopped by another host thread. */
+bool shim_keeper_exists(void);
+
+/* Wakes the keeper, so that it sees that it is quiet now and looks by itself from here on. */
+void shim_keeper_nudge(void);
+
 /* Tells a task that takes its time that the host wants the keeper to stop. */
 bool shim_keeper_is_stopping(void);
 
 /*
  * Stops and joins our threads.
+ *
+ * Waits for another thread that starts or stops them. Under a filter (quiet.h) it makes no
+ * system call but sched_yield in that case.
  *
  * Returns  whether they are gone within `deadline_ms`; if not they go on
  * Calls    a host thread that may block: exit, the last TSD destructor

@@ -155,6 +155,7 @@ static void after_fork_in_child(void) {
 	bound_port = 0;
 	shim_allocator_glibc_fork();
 	if (shim_quiet()) {
+		shim_keeper_fork();
 		shim_start_turn_off(); /* a child's segment takes system calls */
 		return;
 	}
@@ -229,6 +230,7 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envi
 		return;
 	}
 	shim_real_find_clock();
+	shim_real_resolve_operators();
 	prom_clock = shim_libc.clock_gettime;
 	read_settings(environment);
 	bool is_alone = settings.mode == SHIM_MODE_SERVE &&

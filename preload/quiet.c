@@ -21,6 +21,8 @@ bool shim_quiet(void) {
 
 void shim_quiet_begin(void) {
 	atomic_fetch_add_explicit(&filters, 1, memory_order_relaxed);
+	/* seq_cst: with the fence in shim_keeper_start, one of the two sees the other */
+	atomic_thread_fence(memory_order_seq_cst);
 }
 
 void shim_quiet_cancel(void) {

@@ -6,8 +6,7 @@
  * Seccomp filters: a system call of ours that the host would never have made may kill it.
  *
  * A filter that is installed while we look on (prctl and syscall are hooked) makes us quiet:
- * from just before it on no host thread makes a system call on our account, except for the
- * futex that lets our threads go. Counting goes on in the memory that is there. A filter
+ * from just before it on no host thread makes a system call on our account. Counting goes on in the memory that is there. A filter
  * that was there before us, and is not the whole container's, may forbid anything: then we
  * do nothing at all, unless PROMSHIM_TUNE=seccomp=1 says that it allows what we need
  * (syscalls.def).

@@ -76,6 +76,7 @@ struct shim_libc {
 	int (*pthread_key_create)(pthread_key_t *key, void (*destructor)(void *));
 	int (*pthread_setspecific)(pthread_key_t key, const void *value);
 	int (*pthread_join)(pthread_t thread, void **result);
+	int (*pthread_tryjoin_np)(pthread_t thread, void **result);
 	int (*pthread_timedjoin_np)(pthread_t thread, void **result,
 			const struct timespec *at);
 	size_t (*minstack)(const pthread_attr_t *attr); /* __pthread_get_minstack */
@@ -99,6 +100,14 @@ extern struct shim_libc shim_libc __attribute__((visibility("hidden")));
  *          here. Two threads may resolve at once: they find the same.
  */
 void shim_real_resolve(void);
+
+/*
+ * Resolves the operators now if a C++ runtime is in the global scope: later it would destroy
+ * what dlerror has to say to the host, or open files under its filter.
+ *
+ * Calls    constructor, and before a filter
+ */
+void shim_real_resolve_operators(void);
 
 /*
  * Looks for libc's own clock_gettime behind whatever stands in for it. In the constructor: it asks

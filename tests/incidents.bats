@@ -350,7 +350,8 @@ raise SystemExit(3)'
 		assert_metric promshim_thread_ends_total -eq 306
 		assert_metric promshim_uncounted_events_total -eq 0
 	done
-	PROMSHIM_TUNE=slow_interval=100ms start "$targets/incidents" loader "$targets/libtouched.so"
+	PROMSHIM_TUNE=slow_interval=100ms start "$targets/incidents" loader "$targets/libtouched.so" wait
+	go_on
 	while [[ ! -s "$out" ]]; do
 		is_served || true
 	done

@@ -47,7 +47,7 @@ has_our_threads() {
 	expect filtered
 	! has_our_threads || fail 'our threads are still there'
 	run "$promshim" check "$pid"
-	assert_output --partial 'the program put a seccomp filter on all its threads'
+	assert_output --partial 'the program puts a seccomp filter on all its threads'
 	finish
 	assert_equal "$status" 0
 }
@@ -67,6 +67,30 @@ has_our_threads() {
 	finish
 	assert_equal "$status" 0
 	[[ ! -e "$BATS_TEST_TMPDIR/last" ]] || fail 'the text file was written under the filter'
+}
+
+# bats test_tags=trap:T48
+@test "a host that changes its ids under its filter makes no call but its own" {
+	local mode
+	for mode in serve count; do
+		PROMSHIM_MODE="$mode" assert_unchanged "$targets/seccomp" prctl ids
+		assert_equal "$status" 0
+	done
+}
+
+@test "a host with functions of its own by our hooks' names is not called by us" {
+	assert_unchanged "$targets/seccomp" own work
+	assert_equal "$status" 0
+}
+
+# bats test_tags=trap:T39
+@test "a host whose only thread ends by the number of exit ends" {
+	assert_unchanged "$targets/seccomp" exit work
+	assert_equal "$status" 3
+	start "$targets/seccomp" exit work
+	scrape
+	finish
+	assert_equal "$status" 3
 }
 
 # bats test_tags=trap:T48

@@ -255,7 +255,7 @@ scrapes_socket() {
 	local -a words=()
 	mkdir folder
 	touch script.x data
-	for line in bash dash python3 perl ruby node php8.2 lua5.4 php-fpm8.2; do
+	for line in busybox bash dash python3 perl ruby node php8.2 lua5.4 php-fpm8.2; do
 		ln -s "$targets/idle" "$line"
 	done
 	while IFS='|' read -r line expected; do
@@ -268,6 +268,9 @@ scrapes_socket() {
 		bash -e script.x|script.x
 		bash -lc secret data|bash
 		dash -s data|dash
+		busybox sort data|sort
+		busybox sh -e script.x|script.x
+		busybox|busybox
 		python3 -W ignore -E -B script.x data|script.x
 		python3 -m venv data|venv
 		python3 -Ic secret data|python3

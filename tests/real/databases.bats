@@ -129,7 +129,7 @@ mariadb_session() {
 	ended
 	# times and what hangs on them; threads that start it write at once
 	sed -i '/seconds to run/d' answers
-	sed -E 's/^[0-9-]+ +[0-9:]+ //; s/completed at .*/completed/; s/(sequence number|LSN=|as process|transaction id) *[0-9]+/\1/g' err \
+	sed -E 's/^[0-9-]+ +[0-9:]+ //; s/completed at .*/completed/; s/(sequence number|LSN=|as process|transaction id|buffer_pool_size_max=) *[0-9]+/\1/g' err \
 		| sort >err.sorted
 	mv err.sorted err
 	find data -printf '%y %m %u %P\n' | sort >files

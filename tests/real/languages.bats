@@ -56,7 +56,7 @@ db.commit()
 print(db.execute("select sum(a) from t").fetchone(), ctypes.CDLL(None).abs(-3))
 print(os.open("/dev/null", os.O_RDONLY))
 sys.exit("an error")'
-	assert_counted python3.11 echo
+	assert_counted python3 echo
 }
 
 # bats test_tags=program,scraped

@@ -155,6 +155,8 @@ int main(int argc, char **argv, char **environment) {
 	MUST(argc >= 2);
 	module_path = argc > 2 ? argv[2] : "";
 	end_some_day();
+	if (argc > 3) /* begins when it is told to */
+		wait_for_test();
 	if (is(argv[1], "touch")) {
 		find_touch();
 		in_threads(allocate, touch_in_threads, CHILDREN);

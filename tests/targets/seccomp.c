@@ -6,10 +6,13 @@
  *                               threads, forks, waits for a line, allocates, ends
  *   seccomp exec LIST CMD...    puts it on itself and runs CMD
  *
+ *   seccomp own LIST            has its own unshare, made of the number, and calls it
+ *   seccomp exit LIST           ends its only thread by the number of exit
+ *
  * WAY   prctl, syscall, number (prctl through syscall), tsync: the ways in; refused: a filter
  *       that the kernel refuses, for all threads; asked: only asks what the kernel knows;
  *       strict: the mode without a filter; vfork: a child with our memory puts it on itself
- * LIST  work: what this program does itself; thread: and what its threads need; ours: and
+ * LIST  work: what this program does itself; ids: and setuid; thread: and what its threads need; ours: and
  *       what syscalls.def has; errno: all is allowed but what nobody here calls
  */
 
@@ -19,6 +22,7 @@
 #include <linux/seccomp.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -29,6 +33,8 @@
 enum { THREADS = 30, PIECES = 1000, CALLS = 200 };
 
 static const int work[] = { SYS_read, SYS_write, SYS_brk, SYS_exit_group };
+
+static const int ids[] = { SYS_getuid, SYS_setuid };
 
 static const int thread[] = { SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_clone,
 	SYS_clone3, SYS_exit, SYS_futex, SYS_rt_sigprocmask, SYS_set_robust_list,
@@ -69,7 +75,9 @@ static struct sock_fprog filter_of(const char *list) {
 		return (struct sock_fprog){ used, code };
 	}
 	allow(work, sizeof work / sizeof *work);
-	if (!is(list, "work"))
+	if (is(list, "ids"))
+		allow(ids, sizeof ids / sizeof *ids);
+	else if (!is(list, "work"))
 		allow(thread, sizeof thread / sizeof *thread);
 	if (is(list, "start") || is(list, "ours"))
 		allow(start, sizeof start / sizeof *start);
@@ -123,6 +131,10 @@ static void install(const char *way, struct sock_fprog filter) {
 	MUST(r == 0);
 }
 
+int unshare(int flags) {
+	return (int)syscall(SYS_unshare, flags);
+}
+
 static void allocate(void) {
 	static void *pieces[PIECES];
 	for (int i = 0; i < PIECES; i++) {
@@ -165,6 +177,13 @@ int main(int argc, char **argv) {
 	MUST(argc > 2);
 	struct sock_fprog filter = filter_of(argv[2]);
 	end_some_day();
+	if (is(argv[1], "own"))
+		return unshare(CLONE_FILES | CLONE_FS);
+	if (is(argv[1], "exit")) {
+		say("ready");
+		wait_for_test();
+		syscall(SYS_exit, 3);
+	}
 	if (is(argv[1], "exec")) {
 		install("exec", filter);
 		execv(argv[3], argv + 3);
@@ -177,10 +196,12 @@ int main(int argc, char **argv) {
 	wait_for_test();
 	install(argv[1], filter);
 	allocate();
-	if (!is(argv[2], "work")) {
+	if (!is(argv[2], "work") && !is(argv[2], "ids")) {
 		start_threads();
 		fork_and_wait();
 	}
+	if (is(argv[2], "ids")) /* no futex is allowed, nor a signal to a thread */
+		MUST(setuid(getuid()) == 0);
 	say("filtered");
 	wait_for_test();
 	allocate();

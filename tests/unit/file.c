@@ -65,6 +65,13 @@ int main(void) {
 	is_text(content(), "6\n", "here");
 	is_text(seen(), "port ", "by its name alone");
 
+	is(mkfifo("fifo", 0600), 0, "a FIFO, and a link to it");
+	is(symlink("fifo", "link"), 0, "like those of /dev");
+	is(prom_file_write("fifo", "7\n", 2), -EINVAL, "is not replaced");
+	is(prom_file_write("link", "7\n", 2), -EINVAL, "by neither name");
+	is(prom_file_write(".", "7\n", 2), -EINVAL, "nor is a folder");
+	(void)unlink("fifo");
+	(void)unlink("link");
 	is(prom_file_write("no/port", "7\n", 2), -ENOENT,
 			"a folder that is not there is told");
 	(void)unlink(path);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "preload/own_thread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "preload/control.h"
+#include "preload/real.h"
+
+enum {
+	STACK_BYTES = 64 << 10,
+	STACK_BYTES_MAX = 8
+			<< 20, /* hosts with large static TLS: it lies on the stack too */
+	CLOSE_MAX = 65536, /* descriptors closed by hand where close_range is missing */
+};
+
+/* Maps a stack of our own: glibc's cache of stacks belongs to the host. */
+static int create_on(struct shim_own_thread *own, size_t bytes) {
+	size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+	char *stack = mmap(NULL, bytes + guard, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	if (stack == MAP_FAILED) {
+		return errno;
+	}
+	pthread_attr_t attr;
+	int r = mprotect(stack + guard, bytes, PROT_READ | PROT_WRITE) != 0 ? errno : 0;
+	if (r == 0) {
+		r = shim_libc.pthread_attr_init(&attr);
+	}
+	if (r == 0) {
+		r = shim_libc.pthread_attr_setstack(&attr, stack + guard, bytes);
+		if (r == 0) {
+			r = shim_real.pthread_create(&own->thread, &attr, own->body,
+					NULL);
+		}
+		shim_libc.pthread_attr_destroy(&attr);
+	}
+	if (r != 0) {
+		munmap(stack, bytes + guard);
+		return r;
+	}
+	own->stack = stack;
+	own->stack_bytes = bytes + guard;
+	return 0;
+}
+
+/* All signals blocked from the first instruction; glibc keeps its own two (setuid) open. */
+int shim_own_thread_create(struct shim_own_thread *own) {
+	if (shim_libc.pthread_attr_init == NULL ||
+			shim_libc.pthread_attr_setstack == NULL ||
+			shim_libc.pthread_attr_destroy == NULL ||
+			shim_libc.pthread_join == NULL) {
+		return ENOSYS;
+	}
+	sigset_t all, before;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	shim_mute();
+	int r = EINVAL;
+	/* static TLS lies on the stack too: glibc knows how much, under a private name */
+	size_t least = shim_libc.minstack != NULL ? shim_libc.minstack(NULL) : 0;
+	for (size_t bytes = (STACK_BYTES + least + 4095) & ~(size_t)4095;
+			r == EINVAL && bytes <= STACK_BYTES_MAX; bytes *= 2) {
+		r = create_on(own, bytes);
+	}
+	shim_unmute();
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
+/* What a refused thread means. Source: clone(2); EINVAL after unshare(CLONE_NEWPID). */
+const char *shim_own_thread_refused(int error) {
+	return error == EINVAL
+			? "Counting goes on, nothing is served: after its call for a new pid "
+			  "namespace the process can have no more threads."
+			: "Counting goes on, nothing is served. Raise the limit of threads.";
+}
+
+void shim_own_thread_bury(struct shim_own_thread *own) {
+	munmap(own->stack, own->stack_bytes);
+	own->stack = NULL;
+}
+
+/*
+ * Leaves the host's descriptor table. Before Linux 5.9 the copy is emptied by hand.
+ *
+ * Returns  0, or the errno: then nothing may be opened
+ */
+int shim_own_table(void) {
+	enum { UNSHARE = 2 }; /* CLOSE_RANGE_UNSHARE of linux/close_range.h */
+	if (syscall(SYS_close_range, 0, ~0U, UNSHARE) != 0) {
+		if (syscall(SYS_unshare, CLONE_FILES) != 0) {
+			return errno;
+		}
+		struct rlimit limit = { 0, 0 };
+		getrlimit(RLIMIT_NOFILE, &limit);
+		int end = limit.rlim_cur < CLOSE_MAX ? (int)limit.rlim_cur : CLOSE_MAX;
+		for (int fd = 0; fd < end; fd++) {
+			close(fd);
+		}
+	}
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0) { /* in a bare chroot; what cannot be read or written will do, too */
+		null = open("/", O_PATH | O_CLOEXEC);
+	}
+	if (null < 0) {
+		return errno;
+	}
+	return null != 0 || dup(0) != 1 || dup(0) != 2 ? EMFILE : 0;
+}
