@@ -99,16 +99,12 @@ __attribute__((naked)) static long kernel_call(long number, long a, long b, long
 		"mov 8(%rsp), %r9\n\t"
 		"syscall\n\t"
 		"cmp $-4095, %rax\n\t"
-		"jae shim_real_failed\n\t"
-		"ret");
+		"jb 1f\n\t"
+		"mov %rax, %rdi\n\t"
+		"jmp shim_real_set_errno\n\t"
+		"1: ret");
 }
 /* clang-format on */
-
-/* The kernel's answer is an errno. */
-__attribute__((used, visibility("hidden"))) long shim_real_failed(void);
-__attribute__((naked)) long shim_real_failed(void) {
-	__asm__("mov %rax, %rdi\n\tjmp shim_real_set_errno");
-}
 
 __attribute__((used, visibility("hidden"))) long shim_real_set_errno(long answer);
 long shim_real_set_errno(long answer) {
