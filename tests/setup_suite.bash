@@ -11,6 +11,8 @@ setup_suite() {
 	export TARGETS="${TARGETS:-$root/build/tests/targets}"
 	export BATS_LIB_PATH="${BATS_LIB_PATH:-/usr/lib/bats}"
 	export MALLOC_PERTURB_=0
+	TESTS_PATIENCE="${TESTS_PATIENCE:-$("$SOURCE_ROOT/tests/helpers/patience")}"
+	export TESTS_PATIENCE
 	for tool in curl timeout python3 awk; do
 		if ! command -v "$tool" >/dev/null; then
 			printf 'no %s here: run scripts/packages tests\n' "$tool" >&2

@@ -65,10 +65,10 @@ need_subject() {
 	subject="$(cut -f 2 <<<"$printed" | tail -n 1)"
 }
 
-# Runs a command alone, under the limits of all tests; ${limit} seconds, 20 if unset. KILL, as
-# a host that hangs may well block SIGTERM.
+# Runs a command alone. What hangs ends after some time that is longer than any test takes; by
+# KILL, as a host that hangs may well block SIGTERM.
 bare() {
-	timeout --signal=KILL "${limit:-20}" env -u LD_LIBRARY_PATH "$@" 3>&- 4>&- 10>&-
+	timeout --signal=KILL "$((5 * TESTS_PATIENCE))" env -u LD_LIBRARY_PATH "$@" 3>&- 4>&- 10>&-
 }
 
 # Runs a command, and nothing but it, under the shim. ${ahead} and ${behind} are objects that
@@ -169,10 +169,10 @@ finish() {
 	wait "$waiter" || status=$?
 }
 
-# Waits until a command succeeds, ${patience} seconds at most (15 if unset); by polling, as
-# what tests wait for are files.
+# Waits until a command succeeds, or fails the test once the patience of all tests
+# (tests/helpers/patience) is at its end; by polling, as what tests wait for are files.
 wait_until() {
-	local deadline=$((SECONDS + ${patience:-15}))
+	local deadline=$((SECONDS + TESTS_PATIENCE))
 	until "$@"; do
 		((SECONDS < deadline)) || fail "waited in vain: $*${err:+; stderr: $(cat "$err")}"
 		read -r -t 0.02 <> <(:) || true
@@ -207,7 +207,7 @@ scrape_socket() {
 
 # curl with everything that a user's environment could change switched off.
 fetch() {
-	curl -q --silent --show-error --fail --noproxy '*' --max-time 10 --output "$page" "$@" 3>&-
+	curl -q --silent --show-error --fail --noproxy '*' --max-time "$TESTS_PATIENCE" --output "$page" "$@" 3>&-
 }
 
 # Holds a page against our checker and, where it is, promtool.

@@ -63,7 +63,7 @@ with_way() {
 	local object=""
 	[[ "$way" == bare ]] || object="$shim_so"
 	SUBJECT_PRELOAD="$object" PROMSHIM_PORT_FILE="$ports/%p" \
-		timeout --signal=KILL 60 "$@" </dev/null 3>&- 4>&- 10>&-
+		timeout --signal=KILL "$((5 * TESTS_PATIENCE))" "$@" </dev/null 3>&- 4>&- 10>&-
 }
 
 # Starts a server by the subject's run: its output goes to out and err.
@@ -71,7 +71,7 @@ serve() {
 	local object=""
 	[[ "$way" == bare ]] || object="$shim_so"
 	SUBJECT_PRELOAD="$object" PROMSHIM_PORT_FILE="$ports/%p" \
-		timeout --signal=KILL 60 "$@" >out 2>err </dev/null 3>&- 4>&- 10>&- &
+		timeout --signal=KILL "$((5 * TESTS_PATIENCE))" "$@" >out 2>err </dev/null 3>&- 4>&- 10>&- &
 	runner=$!
 	err="$PWD/err" # wait_until shows it
 	started+=("$runner")

@@ -61,7 +61,7 @@ static void fork_once(int starts_thread) {
 	MUST(child >= 0);
 	if (child == 0) {
 		pthread_t thread;
-		alarm(20);
+		alarm(3600);
 		pairs(100);
 		if (starts_thread) {
 			MUST(pthread_create(&thread, NULL, nothing, NULL) == 0);
