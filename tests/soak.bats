@@ -65,6 +65,7 @@ fake() {
 	chmod +x "$1"
 }
 
+# bats test_tags=soak
 @test "a soak of a few seconds passes, kills, restarts and counts" {
 	local host
 	need_subject redis
@@ -80,6 +81,7 @@ fake() {
 	assert_line --regexp '^soak: 0\.1[0-9]* minutes, [0-9]+ scrapes, 0 lost, 0 counters fallen$'
 }
 
+# bats test_tags=soak
 @test "a soak finds counters that fall, answers that are lost, and deaths" {
 	fake steady ''
 	fake falls 'events = 50 - count if count > 20 else count'
