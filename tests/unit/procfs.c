@@ -317,37 +317,46 @@ static void test_main_gone(void) {
 	is(status, 0, "after main's pthread_exit: memory, the host's descriptors, its threads");
 }
 
+struct burner {
+	pthread_barrier_t barrier;
+	int tid;
+};
+
 static void *burn(void *user) {
-	_Atomic int *tid = user;
+	struct burner *burner = user;
 	struct timespec used;
-	atomic_store_explicit(tid, (int)syscall(SYS_gettid), memory_order_release);
+	burner->tid = (int)syscall(SYS_gettid);
 	do {
 		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-	} while (used.tv_nsec < 20000000);
-	atomic_store_explicit(tid, -1, memory_order_release);
-	while (atomic_load_explicit(tid, memory_order_acquire) == -1) {
-		sched_yield();
-	}
+	} while (used.tv_sec == 0 && used.tv_nsec < 20000000);
+	pthread_barrier_wait(&burner->barrier);
+	pthread_barrier_wait(&burner->barrier);
 	return NULL;
 }
 
-static void test_thread_cpu(void) {
-	static _Atomic int tid;
-	pthread_t thread;
-	int own;
+static uint64_t cpu_of(pthread_t thread) {
+	clockid_t clock;
+	struct timespec used;
+	pthread_getcpuclockid(thread, &clock);
+	clock_gettime(clock, &used);
+	return (uint64_t)used.tv_sec * second_ns + (uint64_t)used.tv_nsec;
+}
 
-	pthread_create(&thread, NULL, burn, (void *)&tid);
-	while ((own = atomic_load_explicit(&tid, memory_order_acquire)) <= 0) {
-		sched_yield();
-	}
-	while (atomic_load_explicit(&tid, memory_order_acquire) != -1) {
-		sched_yield();
-	}
-	uint64_t used_ns = prom_procfs_thread_cpu_ns(own);
-	ok(is_between(20000000, used_ns, 2 * second_ns), "CPU time of one thread");
-	atomic_store_explicit(&tid, -2, memory_order_release);
+static void test_thread_cpu(void) {
+	struct burner burner;
+	pthread_t thread;
+
+	pthread_barrier_init(&burner.barrier, NULL, 2);
+	pthread_create(&thread, NULL, burn, &burner);
+	pthread_barrier_wait(&burner.barrier);
+	uint64_t before_ns = cpu_of(thread);
+	uint64_t used_ns = prom_procfs_thread_cpu_ns(burner.tid);
+	ok(is_between(before_ns, used_ns, cpu_of(thread)), "CPU time of one thread");
+	ok(used_ns >= 20000000, "... which it has used");
+	pthread_barrier_wait(&burner.barrier);
 	pthread_join(thread, NULL);
 	is(prom_procfs_thread_cpu_ns(1), 0, "a thread of another process has none");
+	pthread_barrier_destroy(&burner.barrier);
 }
 
 int main(void) {

@@ -4,6 +4,7 @@
 
 /* A server under test on a thread of its own, and clients that speak to it. */
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -12,12 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "exporter/clock.h"
 #include "exporter/server.h"
 #include "tests/unit/tap.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-enum { BIG_BYTES = 200000, WAIT_S = 20 };
+enum { BIG_BYTES = 200000 };
 
 static const uint64_t patient_ns = 60000000000;
 static const uint64_t hasty_ns = 50000000;
@@ -115,9 +117,9 @@ static inline uint64_t answers(const struct subject *subject, int status) {
 	return UINT64_MAX;
 }
 
-/* A socket that gives up after WAIT_S, so that a failure is one and not a hang. */
+/* A socket that gives up in the end, so that a failure is one and not a hang. */
 static inline int client_socket(int family) {
-	const struct timeval wait = { .tv_sec = WAIT_S };
+	const struct timeval wait = { .tv_sec = tap_patience_s() };
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
@@ -198,12 +200,46 @@ static inline int is_ended(int fd) {
 	return n == 0 ? 1 : n > 0 ? 0 : -1;
 }
 
+/* Whether nothing has come, nor the end. */
+static inline int is_quiet(int fd) {
+	char byte;
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 static inline uint64_t cpu_ns(const struct subject *subject) {
 	clockid_t clock;
 	struct timespec used;
 	pthread_getcpuclockid(subject->thread, &clock);
 	clock_gettime(clock, &used);
 	return (uint64_t)used.tv_sec * 1000000000U + (uint64_t)used.tv_nsec;
+}
+
+/* Returns when the server has dealt with all that was sent to it before. */
+static inline void settle(const struct subject *subject) {
+	int fd = client(subject);
+	say(fd, GET("/"));
+	(void)hear(fd, true);
+	close(fd);
+}
+
+/*
+ * A clock that stands until it is moved, for tests of deadlines: what runs out is the test's choice
+ * and not the scheduler's. Set before the server's thread starts.
+ */
+static _Atomic uint64_t standing_ns = 1000000000;
+
+static inline int standing_clock(clockid_t clock, struct timespec *out) {
+	uint64_t at_ns = atomic_load_explicit(&standing_ns, memory_order_acquire);
+	out->tv_sec = (time_t)(at_ns / 1000000000U);
+	out->tv_nsec = (long)(at_ns % 1000000000U);
+	return 0;
+}
+
+/* Lets time pass between two moments at which the server has nothing left to do. */
+static inline void pass_ns(const struct subject *subject, uint64_t time_ns) {
+	settle(subject);
+	atomic_fetch_add_explicit(&standing_ns, time_ns, memory_order_release);
+	settle(subject);
 }
 
 #endif

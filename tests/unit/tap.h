@@ -59,6 +59,13 @@ static inline void tap_skip(const char *name, const char *reason) {
 	fflush(stdout);
 }
 
+/* Seconds after which what does not come is taken for a hang: as tests/helpers/patience says. */
+static inline long tap_patience_s(void) {
+	const char *patience = getenv("TESTS_PATIENCE");
+	long seconds = patience != NULL ? strtol(patience, NULL, 10) : 0;
+	return seconds > 0 ? seconds : 60;
+}
+
 static inline int tap_done(void) {
 	printf("1..%d\n", tap_count);
 	return tap_failures == 0 ? 0 : 1;
