@@ -23,6 +23,8 @@ enum {
 	COPY_MAX_BYTES = 64
 			<< 20, /* what a copy of the process may cost: 16,384 page table entries */
 	PATIENCE_MS = 200,
+	CRASHES = 8, /* of copies in succession, each a slow interval after the last */
+	CRASHED = 3, /* status of a process that asked and had a fault of its own */
 };
 
 static _Alignas(16) char stack[STACK_BYTES]; /* one caller at a time */
@@ -42,7 +44,7 @@ static _Atomic int32_t asker;
 
 static void give_up(int number) {
 	(void)number;
-	syscall(SYS_exit_group, 1);
+	syscall(SYS_exit_group, CRASHED);
 }
 
 /* In the process that asks: handlers are its own, and nothing of ours. */
@@ -59,7 +61,7 @@ static int ask(void *arg) {
 	/* the host may end while we wait for an arena, or may have ended just now */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != question->host) {
-		syscall(SYS_exit_group, 1);
+		syscall(SYS_exit_group, 0);
 	}
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	question->info = shim_libc.mallinfo2();
@@ -69,17 +71,26 @@ static int ask(void *arg) {
 }
 
 /*
+ * Only a fault of its own says something of the heap: anybody may kill the process, and who waits
+ * for every child (__WALL) may have taken its status.
+ */
+static bool has_crashed(pid_t pid, int status) {
+	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == CRASHED;
+}
+
+/*
  * Waits for the copy; one whose arena was locked when it was made waits for ever, and goes. So
  * it does when the host wants our threads to stop: a host thread waits for that.
  *
- * Returns  whether it ended by itself
+ * Returns  whether it crashed
  */
 static bool await(pid_t pid) {
 	const struct timespec step = { 0, 1000000 };
+	int status = 0;
 	for (int i = 0; i < PATIENCE_MS && !shim_keeper_is_stopping(); i++) {
-		pid_t r = waitpid(pid, NULL, (int)__WCLONE | WNOHANG);
+		pid_t r = waitpid(pid, &status, (int)__WCLONE | WNOHANG);
 		if (r == pid || (r < 0 && errno != EINTR)) {
-			return true;
+			return has_crashed(r, status);
 		}
 		nanosleep(&step, NULL);
 	}
@@ -87,6 +98,17 @@ static bool await(pid_t pid) {
 	while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR) {
 	}
 	return false;
+}
+
+/*
+ * The kernel copies page after page while the other threads go on: a lock may be copied before
+ * it was taken, and what it guards in the middle of a change. So one crash of a copy proves
+ * nothing; a damaged heap crashes all of them.
+ */
+static bool has_crashed_often(bool has_crashed) {
+	static int crashes;
+	crashes = has_crashed ? crashes + 1 : 0;
+	return crashes >= CRASHES;
 }
 
 static void forget(pid_t pid) {
@@ -97,7 +119,7 @@ static void forget(pid_t pid) {
 /*
  * Exit signal 0: the host gets no SIGCHLD, and its own wait does not see the process.
  *
- * Returns  false when the process died of the question
+ * Returns  false when the heap is damaged: the process died of the question
  */
 static bool ask_apart(struct question *question, bool in_copy) {
 	int flags = in_copy ? 0 : CLONE_VM | CLONE_VFORK;
@@ -118,17 +140,17 @@ static bool ask_apart(struct question *question, bool in_copy) {
 		return true; /* no process to be had: no answer, but no damage either */
 	}
 	if (in_copy) {
-		bool ended = await(pid);
+		bool crashed = await(pid);
 		forget(pid);
-		return !ended ||
-				atomic_load_explicit(&question->answered,
-						memory_order_acquire);
+		return !has_crashed_often(crashed);
 	}
-	while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR) {
+	int status = 0;
+	pid_t ended;
+	while ((ended = waitpid(pid, &status, (int)__WCLONE)) < 0 && errno == EINTR) {
 	}
 	forget(pid);
 	shim_copy_release();
-	return atomic_load_explicit(&question->answered, memory_order_acquire);
+	return !has_crashed(ended, status);
 }
 
 void shim_allocator_glibc_fork(void) {
@@ -184,8 +206,11 @@ bool shim_allocator_glibc_take(struct shim_allocator_stats *stats,
 	}
 	question->host = getpid();
 	is_damaged = !ask_apart(question, resident_bytes <= COPY_MAX_BYTES);
-	if (atomic_load_explicit(&question->answered, memory_order_acquire)) {
-		publish(stats, &question->info);
+	/* a torn copy may answer what cannot be */
+	const struct mallinfo2 *info = &question->info;
+	if (atomic_load_explicit(&question->answered, memory_order_acquire) &&
+			info->fordblks <= info->arena && info->uordblks <= info->arena) {
+		publish(stats, info);
 	}
 	munmap(question, sizeof(*question));
 	return !is_damaged;

@@ -31,10 +31,11 @@ void shim_allocator_glibc_prepare(void);
 
 /*
  * Fills `stats`; leaves it alone when the next allocator is not glibc's or has no mallinfo2,
- * and for good once the call has failed.
+ * and for good once the call has crashed: with copies of the process, which are torn when threads
+ * of the host run meanwhile, eight times in succession.
  *
  * resident_bytes  of this process
- * Returns  false the first time the call fails: the heap is damaged
+ * Returns  false the first time the call has failed so: the heap is damaged
  * Calls    keeper's slow tick
  */
 bool shim_allocator_glibc_take(struct shim_allocator_stats *stats,

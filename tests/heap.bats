@@ -43,3 +43,43 @@ teardown() {
 	finish
 	assert_equal "$status" 0
 }
+
+says_that_the_heap_is_damaged() {
+	scrape # glibc is only asked while somebody scrapes
+	[[ "$(metric promshim_exporter_messages_total)" == 1 ]] && grep -q 'the heap is damaged' log
+}
+
+@test "who has overwritten the heap is told so, once" {
+	PROMSHIM_TUNE=slow_interval=100ms PROMSHIM_LOG="$PWD/log" start "$targets/overwritten"
+	expect healthy
+	wait_until shows_allocator
+	go_on
+	expect overwritten
+	wait_until says_that_the_heap_is_damaged
+	finish
+	assert_equal "$status" 0
+}
+
+# The process that asks glibc waits for a lock that never comes: $asking.
+somebody_asks() {
+	scrape
+	asking="$(cat "/proc/$pid/task"/*/children)"
+	[[ -n "$asking" || -s log ]]
+}
+
+@test "a heap is not called damaged because somebody killed who asks for its figures" {
+	local killed
+	PROMSHIM_TUNE=slow_interval=100ms PROMSHIM_LOG="$PWD/log" start "$targets/arena_lock"
+	expect locked
+	# each of them proves it, if it comes in time
+	for killed in {1..4}; do
+		wait_until somebody_asks
+		# shellcheck disable=SC2086 # one pid and a blank
+		kill -KILL $asking 2>/dev/null || true
+	done
+	wait_until somebody_asks
+	[[ ! -s log ]] || fail "$(<log)"
+	assert_metric promshim_exporter_messages_total -eq 0
+	finish
+	assert_equal "$status" 0
+}
