@@ -72,7 +72,7 @@ assert_block() {
 		mkdir -p "$folder/meson-logs"
 		printf '{"name":"a","result":"OK","stdout":"ok 1 - a\\n"}\n' >"$folder/meson-logs/$2.json"
 	STUB
-	printf '#!/bin/sh\n' >stub/ninja
+	printf '#!/bin/sh\necho "tests/unit/test-a: c_LINKER"\n' >stub/ninja
 	printf '#!/bin/sh\n' >checkout/scripts/subjects
 	printf '#!/bin/sh\necho "packages   gcc, meson, ninja: present"\n' >checkout/scripts/packages
 	chmod +x stub/* checkout/scripts/*

@@ -55,7 +55,7 @@ static inline void wait_for_test(void) {
 
 /* By number, as libfaketime makes its own of alarm. */
 static inline void end_some_day(void) {
-	const struct itimerval hour = { .it_value.tv_sec = 3600 };
+	struct itimerval hour = { { 0, 0 }, { 3600, 0 } };
 	syscall(SYS_setitimer, ITIMER_REAL, &hour, NULL);
 }
 
