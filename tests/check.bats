@@ -60,6 +60,19 @@ answer() {
 	port="$(<answer.port)"
 }
 
+# Holds a port where nobody listens, and where nobody else can: $port.
+hold_unheard() {
+	/usr/bin/python3 -c '
+import signal, socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+signal.pause()' >unheard 2>&1 3>&- 4>&- 10>&- &
+	helpers+=("$!")
+	wait_for_file unheard
+	port="$(<unheard)"
+}
+
 # Makes the bytes of a reply with the given body: reply STATUS BODY
 reply() {
 	printf 'HTTP/1.1 %s\r\nContent-Type: text/plain\r\n\r\n%s' "$1" "$2" >reply
@@ -208,6 +221,7 @@ reply() {
 
 @test "a program that PROMSHIM_EXCLUDE leaves out: no, and where to look" {
 	PROMSHIM_EXCLUDE=idle start_silent "$targets/idle"
+	expect ready
 	check 1 no "$pid"
 	assert_output --partial 'passes everything through. Look at PROMSHIM_INCLUDE, PROMSHIM_EXCLUDE'
 }
@@ -343,6 +357,7 @@ signal.pause()' >/dev/null 2>&1 3>&- 4>&- 10>&- &
 
 @test "a preloaded program that is off: no" {
 	PROMSHIM_MODE=off start_silent "$targets/idle"
+	expect ready
 	check 1 no "$pid"
 	assert_output --partial 'off'
 }
@@ -400,10 +415,7 @@ promshim_hooks_active{hook="malloc",program="b,c"} 0
 }
 
 @test "nobody there: no, and what to look at" {
-	reply '200 OK' ''
-	answer reply
-	kill -KILL "${helpers[-1]}"
-	wait "${helpers[-1]}" || true
+	hold_unheard
 	check 1 no "http://127.0.0.1:$port/metrics"
 	assert_output --partial "Connection refused: nobody listens on port $port of 127.0.0.1. promshim check PID"
 	check 1 no "unix:$PWD/nosuch"
