@@ -2,14 +2,19 @@
 /*
  * fork CASE [COUNT]
  *   apart    holds 100 blocks, forks; the child frees them and makes 1000 pairs, the parent 10
- *   daemon   daemon(3), as services do; then 1234 pairs, and 50 each 10 ms until the file
- *            that the environment variable STOP names is there
- *   storm    4 threads malloc while 4 threads fork COUNT children in all, which malloc and end
+ *   daemon   daemon(3), as services do; then 1234 pairs, its number into the file that the
+ *            environment variable PIDFILE names, and 50 pairs each 10 ms until the one that STOP
+ *            names is there
+ *   storm    4 threads malloc while 4 threads fork COUNT children in all, which malloc and end;
+ *            with a third argument COUNT at least, until the test says a line
  *   spawn    COUNT children each by vfork+exec, posix_spawn, system, popen and _Fork
- *   serve    forks; parent and child live until the input ends
+ *   serve    forks; the child makes pairs until the test says a line, and tells how many; parent
+ *            and child live until the input ends
  */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdatomic.h>
@@ -58,13 +63,17 @@ static void as_daemon(void) {
 	MUST(daemon(0, 0) == 0);
 	pairs(1234);
 	end_some_day();
+	int file = open(getenv("PIDFILE"), O_WRONLY | O_CREAT | O_EXCL, 0600);
+	MUST(file >= 0);
+	say_to(file, "%d", (int)getpid());
+	MUST(close(file) == 0);
 	while (access(getenv("STOP"), F_OK) != 0) {
 		pairs(50);
 		usleep(10000);
 	}
 }
 
-static _Atomic int over;
+static _Atomic int over, may_end;
 static unsigned long share;
 
 static void *allocate(void *argument) {
@@ -74,7 +83,9 @@ static void *allocate(void *argument) {
 }
 
 static void *fork_many(void *argument) {
-	for (unsigned long i = 0; i < share; i++) {
+	for (unsigned long i = 0; i < share ||
+			!atomic_load_explicit(&may_end, memory_order_relaxed);
+			i++) {
 		pid_t child = fork();
 		MUST(child >= 0);
 		if (child == 0) {
@@ -86,14 +97,18 @@ static void *fork_many(void *argument) {
 	return argument;
 }
 
-static void storm(unsigned long count) {
+static void storm(unsigned long count, int until_told) {
 	enum { EACH = 4 };
 	pthread_t allocators[EACH], forkers[EACH];
 	share = count / EACH;
+	atomic_store_explicit(&may_end, !until_told, memory_order_relaxed);
 	for (int i = 0; i < EACH; i++)
 		MUST(pthread_create(&allocators[i], NULL, allocate, NULL) == 0);
 	for (int i = 0; i < EACH; i++)
 		MUST(pthread_create(&forkers[i], NULL, fork_many, NULL) == 0);
+	if (until_told)
+		wait_for_test();
+	atomic_store_explicit(&may_end, 1, memory_order_relaxed);
 	for (int i = 0; i < EACH; i++)
 		MUST(pthread_join(forkers[i], NULL) == 0);
 	atomic_store_explicit(&over, 1, memory_order_relaxed);
@@ -139,16 +154,17 @@ static void serve(void) {
 	MUST(child >= 0);
 	pairs(child == 0 ? 500 : 5);
 	say("%s %d", child == 0 ? "child" : "parent", (int)getpid());
-	if (child == 0) {
-		/* its keeper may start at an allocation only */
-		for (int i = 0; i < 200; i++) {
-			pairs(1);
-			usleep(10000);
-		}
-	}
-	wait_for_test();
-	if (child > 0)
+	if (child > 0) {
 		reap(child);
+		return;
+	}
+	struct pollfd input = { .events = POLLIN };
+	unsigned long made = 500;
+	for (; poll(&input, 1, 10) == 0; made += 10)
+		pairs(10); /* its keeper may start at an allocation only */
+	wait_for_test();
+	say("made %lu", made);
+	wait_for_test();
 }
 
 int main(int argc, char **argv) {
@@ -160,7 +176,7 @@ int main(int argc, char **argv) {
 	else if (is(argv[1], "daemon"))
 		as_daemon();
 	else if (is(argv[1], "storm"))
-		storm(count);
+		storm(count, argc > 3);
 	else if (is(argv[1], "spawn"))
 		spawn(count);
 	else if (is(argv[1], "serve"))
