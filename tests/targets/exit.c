@@ -33,7 +33,11 @@ static void *exit_here(void *argument) {
 	return argument;
 }
 
+static _Atomic int allocating;
+
 static void *allocate(void *argument) {
+	pairs(100);
+	allocating++;
 	for (;;)
 		pairs(100);
 	return argument;
@@ -51,9 +55,11 @@ int main(int argc, char **argv) {
 		for (;;)
 			pause();
 	} else if (is(how, "race")) { /* others allocate while the process ends */
-		for (int i = 0; i < 8; i++)
+		enum { THREADS = 8 };
+		for (int i = 0; i < THREADS; i++)
 			MUST(pthread_create(&thread, NULL, allocate, NULL) == 0);
-		usleep(2000);
+		while (allocating < THREADS)
+			usleep(1000);
 		exit(23);
 	} else if (is(how, "_exit")) {
 		_exit(23);
