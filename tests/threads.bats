@@ -97,21 +97,17 @@ of_20000_bytes() {
 
 # bats test_tags=trap:T44
 @test "threads that the limit of processes refuses are failures" {
-	local folder
-	folder="$(mktemp -d /tmp/promshim-threads.XXXXXX)"
-	chmod 777 "$folder" # the target is nobody when it writes
-	page="$folder/page"
+	go_public threads
+	page="$public/page" # the target is nobody when it writes
 	run -0 bare "$targets/threads" refused_by_limit 10
 	run -0 count "$targets/threads" refused_by_limit 10
-	mv "$page" "$BATS_TEST_TMPDIR/page"
-	rm -r "$folder"
-	page="$BATS_TEST_TMPDIR/page"
 	assert_metric promshim_thread_start_failures_total -eq 20
 	assert_metric promshim_thread_starts_total -eq 0
 }
 
 # bats test_tags=trap:T44
 @test "a host that may have no more threads at all runs on without being served" {
+	go_public
 	run -0 --separate-stderr preload bash -c '
 		[[ $EUID != 0 ]] || exec setpriv --reuid 65534 --clear-groups -- "$0" -c "$1"
 		eval "$1"' bash 'ulimit -u 1; printf "%s\n" "as before"'

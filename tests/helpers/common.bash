@@ -41,6 +41,29 @@ common_teardown() {
 	done
 	started=()
 	[[ -z "${holder-}" ]] || release_port
+	[[ -z "${public-}" ]] || leave_public
+}
+
+# For hosts that become another user: the folder of the clone, or what bats keeps, may be one
+# that only its owner can enter. Copies the object and the named targets to where everybody may
+# read them, and goes there; everybody may write there too: $public.
+go_public() {
+	local name
+	public="$(mktemp -d /tmp/promshim-public.XXXXXX)"
+	install -m 755 "$shim_so" "$public"
+	for name; do
+		install -m 755 "$targets/$name" "$public"
+	done
+	chmod 777 "$public"
+	shim_so="$public/${shim_so##*/}"
+	targets="$public"
+	cd "$public" || return 1
+}
+
+leave_public() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	rm -rf "$public"
+	public=
 }
 
 # Removes what libfaketime leaves of processes that were killed or have executed another program.
@@ -55,6 +78,12 @@ forget_faketime() {
 missing() {
 	[[ -z "$must_run" ]] || fail "missing: $*"
 	skip "missing: $*"
+}
+
+# Ends the test because this machine's kernel does not have something that no package brings: a
+# skip everywhere, as such a machine cannot be made fit.
+kernel_lacks() {
+	skip "not in this kernel: $*"
 }
 
 # Makes the named subjects (scripts/subjects) ready; for a library, $subject is its path.
@@ -197,6 +226,11 @@ is_served() {
 # Tells whether its page has what glibc says: within a second after the first scrape.
 shows_allocator() {
 	is_served && grep -q '^promshim_allocator_heap_bytes' "$page"
+}
+
+# The same of a UNIX socket, whose file is there before anybody listens.
+is_served_on() {
+	fetch --unix-socket "$1" "http://localhost/metrics" 2>/dev/null
 }
 
 # As scrape over a UNIX socket.
