@@ -12,18 +12,30 @@ teardown() {
 	common_teardown
 }
 
+# Tells whether redis, asked by ${client[@]}, has this among its answer.
+answers() {
+	"${client[@]}" "${@:2}" 2>/dev/null | tr -d '\r' | grep -qxF -- "$1"
+}
+
+# Prints the group of what runs as `bare ... &`: that of its child, timeout.
+of_bare() {
+	wait_until has_child "$1"
+	children "$1"
+}
+
 # Runs redis-server on a socket; prints answers to a fixed series of commands, by redis-cli. $1 is
 # the object to preload, or nothing.
 redis_session() {
 	local folder="$1" object="$2" server status=0
 	mkdir "$folder"
-	SUBJECT_PRELOAD="$object" timeout --signal=KILL 60 "$SUBJECTS_DIR/redis/run" redis-server \
+	SUBJECT_PRELOAD="$object" bare "$SUBJECTS_DIR/redis/run" redis-server \
 		--port 0 --unixsocket "$PWD/$folder/socket" --dir "$PWD/$folder" --save '' \
 		--appendonly no --dbfilename dump --io-threads 2 --logfile log \
 		>"$folder/out" 2>"$folder/err" </dev/null 3>&- &
 	server=$!
-	wait_until test -S "$folder/socket"
+	started+=("$(of_bare "$server")")
 	local -a client=("$SUBJECTS_DIR/redis/run" redis-cli -s "$folder/socket")
+	wait_until answers PONG ping # its socket is there before it listens
 	{
 		"${client[@]}" ping
 		seq 2000 | sed 's/.*/set key:& value-&/' | "${client[@]}" | sort | uniq -c
@@ -34,7 +46,9 @@ redis_session() {
 		"${client[@]}" nonsense
 		"${client[@]}" debug reload
 		"${client[@]}" bgsave
-		wait_until test -s "$folder/dump"
+		# a shutdown would end the child that writes, and what it leaves behind
+		wait_until answers rdb_bgsave_in_progress:0 info persistence
+		test -s "$folder/dump"
 		"${client[@]}" get key:1999
 		"${client[@]}" flushall
 		"${client[@]}" shutdown nosave
@@ -72,17 +86,19 @@ nginx_session() {
 		  server { listen unix:$PWD/$folder/socket; location /teapot { return 418 "teapot"; } }
 		}
 	EOF
-	SUBJECT_PRELOAD="$object" timeout --signal=KILL 60 "$SUBJECTS_DIR/nginx/run" nginx \
+	SUBJECT_PRELOAD="$object" bare "$SUBJECTS_DIR/nginx/run" nginx \
 		-p "$PWD/$folder" -c "$PWD/$folder/nginx.conf" -e "$PWD/$folder/errors" \
 		>"$folder/out" 2>"$folder/err" </dev/null 3>&- &
 	server=$!
-	wait_until test -S "$folder/socket"
-	wait_for_file "$folder/pid"
+	started+=("$(of_bare "$server")")
+	wait_for_file "$folder/pid" # written when it listens
 	for i in {1..40}; do
 		curl -q -s --unix-socket "$folder/socket" --compressed \
 			-w '%{http_code}\n' http://x/{numbers,nothing,teapot}
 		((i != 20)) || kill -HUP "$(<"$folder/pid")"
 	done >"$folder/answers" 2>&1
+	# two signals at once would be handled in an order of nginx's own
+	wait_until has_reloaded "$folder/errors"
 	kill -QUIT "$(<"$folder/pid")"
 	wait "$server" || status=$?
 	printf '%d\n' "$status" >"$folder/status"
@@ -90,6 +106,12 @@ nginx_session() {
 	# alerts and crashes of workers would be there
 	grep -E 'alert|emerg|crit|exited on signal' "$folder/errors" >"$folder/alerts" || true
 	rm -rf "$folder"/{nginx.conf,errors,access,pid,files,?}
+}
+
+# Tells whether, by its log, nginx has started two more workers and the first two have ended.
+has_reloaded() {
+	(($(grep -c 'start worker process [0-9]' "$1") == 4)) \
+		&& (($(grep -c 'worker process [0-9]* exited with code 0' "$1") == 2))
 }
 
 # bats test_tags=trap:T60
