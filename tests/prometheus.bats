@@ -23,16 +23,14 @@ start_prometheus() {
 		    static_configs: [{targets: ['127.0.0.1:$port']}]
 	EOF
 	"$SUBJECTS_DIR/prometheus/usr/bin/promtool" check config prometheus.yml
-	# Prometheus cannot tell which port it got: one that was free a moment ago is asked for
-	api="127.0.0.1:$(python3 -c '
-import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])')"
-	timeout --signal=KILL 90 "$SUBJECTS_DIR/prometheus/run" prometheus --config.file=prometheus.yml \
-		--storage.tsdb.path="$PWD/data" --web.listen-address="$api" --log.level=warn \
-		>prometheus.out 2>&1 </dev/null 3>&- &
+	timeout --signal=KILL "$((5 * TESTS_PATIENCE))" "$SUBJECTS_DIR/prometheus/run" prometheus \
+		--config.file=prometheus.yml --storage.tsdb.path="$PWD/data" \
+		--web.listen-address=127.0.0.1:0 >prometheus.out 2>&1 </dev/null 3>&- 4>&- 10>&- &
 	prometheus=$!
+	err="$PWD/prometheus.out" # wait_until shows it
+	# it logs the port that it got
+	wait_until grep -q 'msg="Listening on"' prometheus.out
+	api="$(sed -n 's/.*msg="Listening on" address=\([0-9.:]*\).*/\1/p' prometheus.out)"
 	wait_until curl -q -s -f --noproxy '*' -o ready "http://$api/-/ready"
 }
 
@@ -50,27 +48,46 @@ query_is() {
 	local name
 	# shellcheck disable=SC1091 # written by scripts/subjects
 	source "$SUBJECTS_DIR/redis/env"
-	limit=90 start env LD_LIBRARY_PATH="$LD_LIBRARY_PATH" \
+	start env LD_LIBRARY_PATH="$LD_LIBRARY_PATH" \
 		"$SUBJECTS_DIR/redis/usr/bin/redis-server" --port 0 --unixsocket "$PWD/redis" --save ''
-	wait_until test -S redis
+	expect_redis() {
+		"$SUBJECTS_DIR/redis/run" redis-cli -s redis ping 2>/dev/null | grep -q PONG
+	}
+	wait_until expect_redis # its socket is there before it listens
 	start_prometheus
 	wait_until query_is 'up{job="shim"}' 1
 	seq 5000 | sed 's/.*/set key:& value-&/' \
 		| "$SUBJECTS_DIR/redis/run" redis-cli -s redis --pipe >answers
-	# a quiet server: what the page shows now is what the next scrape will show
 	for name in promshim_thread_starts_total promshim_malloc_reallocations_moved_total \
 		'promshim_malloc_request_size_bytes_bucket{le="64.0"}' process_max_fds; do
-		wait_until query_is_page "$name"
+		assert_query_is_page "$name"
 	done
 	wait_until query_is 'count(count by (__name__) ({job="shim", __name__=~"promshim_.*"})) > bool 25' 1
-	run -0 query 'scrape_samples_scraped{job="shim"}'
-	assert_equal "$output" "$(grep -vc '^#' "$page")"
+	wait_until samples_are_page
 }
 
-# The value of a series on the page, which moves, is what a query returns a scrape later.
-query_is_page() {
+# All samples of the page were taken: some come a second after the first scrape.
+samples_are_page() {
 	scrape
-	query_is "$1" "$(printf '%.17g' "$(metric "$1")")"
+	query_is 'scrape_samples_scraped{job="shim"}' "$(grep -vc '^#' "$page")"
+}
+
+# What a query returns was on the page when Prometheus looked: a counter, which even an idle server
+# moves, lies between two pages that were read before and after; where they agree it is the same.
+assert_query_is_page() {
+	local before asked
+	scrape
+	before="$(metric "$1")"
+	# its clock counts milliseconds, and Prometheus moves a time by 2 of them to even them out
+	wait_until is_asked_since "$1" "$EPOCHREALTIME"
+	scrape
+	awk -v a="$before" -v b="$asked" -v c="$(metric "$1")" 'BEGIN { exit !(a <= b && b <= c) }' \
+		|| fail "$1 was $before, is $(metric "$1"), and a query says $asked"
+}
+
+# Whether Prometheus has a value of a later scrape: $asked.
+is_asked_since() {
+	query_is "timestamp($1) > bool ($2 + 0.01)" 1 2>/dev/null && asked="$(query "$1")"
 }
 
 @test "PromQL of live memory by program has an answer" {
