@@ -6,6 +6,7 @@
  *   ids           children by the bare system call, which change their ids, from the first
  *                 moment on
  *   unshare       a forked child asks whether it could have a user name space, then main does so
+ *   landlock      says the version of landlock
  *   landlock DIR [COMMAND...]
  *                 may write below DIR and /dev/null only, and open no port; then becomes COMMAND,
  *                 or waits
@@ -118,15 +119,20 @@ static void allow_writes(int rules, const char *path, unsigned long long writes)
 	close(below.parent_fd);
 }
 
+static int landlock_version(void) {
+	int version = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
+			LANDLOCK_CREATE_RULESET_VERSION);
+	if (version < 1)
+		_exit(NOT_HERE);
+	return version;
+}
+
 static void restrict_to(const char *folder) {
 	const unsigned long long writes = LANDLOCK_ACCESS_FS_WRITE_FILE |
 			LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG;
 	/* handled_access_fs and, since the fourth version, handled_access_net: bind, connect */
 	unsigned long long handled[2] = { writes, 1 };
-	int version = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
-			LANDLOCK_CREATE_RULESET_VERSION);
-	if (version < 1)
-		_exit(NOT_HERE);
+	int version = landlock_version();
 	int rules = (int)syscall(SYS_landlock_create_ruleset, handled,
 			version >= 4 ? sizeof handled : sizeof handled[0], 0);
 	MUST(rules >= 0);
@@ -164,6 +170,8 @@ int main(int argc, char **argv) {
 		by_unshare();
 	else if (is(argv[1], "landlock") && argc >= 3)
 		by_landlock(argv + 2);
+	else if (is(argv[1], "landlock"))
+		say("%d", landlock_version());
 	else
 		return 2;
 	return 0;
