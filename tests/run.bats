@@ -6,6 +6,7 @@
 
 setup() {
 	load helpers/common
+	load helpers/servers
 	common_setup
 	# Most tests look at the command alone: an object that does nothing takes no port.
 	printf 'int stands_for_the_object;\n' >object.c
@@ -78,13 +79,15 @@ assert_says() {
 }
 
 @test "the line says where the metrics are" {
-	# an address of this test's own: nobody else has the default port there
-	run_one_line 0 --address 127.83.1.1 -- true
-	assert_says 'metrics of true at http://127.83.1.1:19964/metrics'
-	PROMSHIM_ADDRESS=127.83.1.1 PROMSHIM_PORT=4711 run_one_line 0 /bin/true
-	assert_says 'metrics of true at http://127.83.1.1:4711/metrics'
-	PROMSHIM_ADDRESS=127.83.1.1 PROMSHIM_PROGRAM=named run_one_line 0 -- true
-	assert_says 'metrics of named at http://127.83.1.1:19964/metrics'
+	# an address of this run's own: nobody else has the default port there
+	local own
+	own="$(own_address)"
+	run_one_line 0 --address "$own" -- true
+	assert_says "metrics of true at http://$own:19964/metrics"
+	PROMSHIM_ADDRESS="$own" PROMSHIM_PORT=4711 run_one_line 0 /bin/true
+	assert_says "metrics of true at http://$own:4711/metrics"
+	PROMSHIM_ADDRESS="$own" PROMSHIM_PROGRAM=named run_one_line 0 -- true
+	assert_says "metrics of named at http://$own:19964/metrics"
 	run_one_line 0 --port none --socket /run/some/where -- true
 	assert_says 'metrics of true at unix:/run/some/where'
 	run_one_line 0 --mode count --textfile '/tmp/%n.%%.prom' -- true
@@ -127,9 +130,9 @@ assert_says() {
 	assert_output '--port.a b..'
 	run_one_line 3 --port 0 sh -c 'exit 3' # what follows CMD is CMD's, without -- too
 	"$promshim" run --port 0 -- sh -c 'echo $$' >pid.out 2>/dev/null 3>&- &
-	helpers+=("$!")
-	wait "$!"
-	assert_equal "$(<pid.out)" "${helpers[-1]}"
+	local started_as="$!"
+	wait "$started_as"
+	assert_equal "$(<pid.out)" "$started_as"
 }
 
 @test "a program that cannot be run: 127 or 126, one line and no address" {
