@@ -139,6 +139,8 @@ reply() {
 	assert_output --partial 'Made for aarch64'
 }
 
+# The compiler is of scripts/packages all.
+# bats test_tags=slow
 @test "Go without cgo: no" {
 	command -v go >/dev/null || missing go
 	printf 'package main\n\nfunc main() {}\n' >main.go

@@ -76,6 +76,8 @@ assert_left_out() {
 	assert_equal "$(<"$err")" ""
 }
 
+# The compiler is of scripts/packages all.
+# bats test_tags=slow
 @test "Go that is position-independent and without cgo lives" {
 	command -v go >/dev/null || missing go
 	printf 'package main\n\nimport "os"\n\nfunc main() { os.Stdout.WriteString("go\\n"); os.Exit(6) }\n' >main.go
