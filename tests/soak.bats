@@ -15,13 +15,14 @@ teardown() {
 	common_teardown
 }
 
-# What scripts/soak runs, on what is built already: soak SECONDS PROGRAM...
+# What scripts/soak runs, on what is built already, for as much work as some seconds have on an idle
+# machine: soak SECONDS PROGRAM...
 soak() {
 	local minutes
 	minutes="$(awk -v seconds="$1" 'BEGIN { print seconds / 60 }')"
 	mkdir scratch
 	chmod a+x scratch
-	python3 -B "$SOURCE_ROOT/tests/helpers/soak" --minutes "$minutes" --scratch "$PWD/scratch" --seed 1 \
+	python3 -B "$SOURCE_ROOT/tests/helpers/soak" --work --minutes "$minutes" --scratch "$PWD/scratch" --seed 1 \
 		--shim "$shim_so" --targets "$targets" --bench "$targets/../bench" \
 		--subjects "$SUBJECTS_DIR" "${@:2}" 3>&-
 }
@@ -39,6 +40,14 @@ fake() {
 		#!/usr/bin/env python3
 		import http.server, os, signal, time
 		count = 0
+
+		def grown():
+		    path = os.path.abspath(__file__) + ".pages"
+		    with open(path, "r+") as file:
+		        pages = int(file.read()) + 1
+		        file.seek(0)
+		        file.write(str(pages))
+		    return pages ** 2 * 4096
 
 		class Page(http.server.BaseHTTPRequestHandler):
 		    protocol_version = "HTTP/1.1"
@@ -84,13 +93,14 @@ fake() {
 # bats test_tags=soak
 @test "a soak finds counters that fall, answers that are lost, and deaths" {
 	fake steady ''
-	fake falls 'events = 50 - count if count > 20 else count'
-	fake mute 'if count % 7 == 0: self.close_connection = True; return'
-	fake wrong 'if count % 7 == 0: self.send_error(503); return'
-	fake dies 'if count == 15: os.kill(os.getpid(), signal.SIGSEGV)'
-	# by the age of its file: what is killed and started again goes on growing
-	fake grows 'globals()["kept"] = b"x" * int((time.time() - os.stat(__file__).st_mtime) ** 2 * 2**20)'
-	PROMSHIM_MODE=off run -1 soak 10 ./steady ./falls ./mute ./wrong ./dies ./grows
+	fake falls 'events = 50 - count if count > 5 else count'
+	fake mute 'if count % 3 == 0: self.close_connection = True; return'
+	fake wrong 'if count % 3 == 0: self.send_error(503); return'
+	fake dies 'if count == 5: os.kill(os.getpid(), signal.SIGSEGV)'
+	# by the pages that it and those before it have served: what is killed and started again goes on growing
+	fake grows 'globals()["kept"] = b"x" * grown()'
+	printf 0 >grows.pages
+	PROMSHIM_MODE=off run -1 soak 20 ./steady ./falls ./mute ./wrong ./dies ./grows
 	assert_line --regexp '^FAILED  falls: [0-9]+ counters fallen$'
 	assert_line --regexp '^ +falls: promshim_malloc_allocations_total\{program="fake"\} of process [0-9]+ fell from [0-9]+ to [0-9.]+$'
 	assert_line --regexp '^FAILED  mute: [0-9]+ scrapes lost$'
@@ -117,7 +127,7 @@ fake() {
 	need_subject redis
 	local soaker status=0
 	mkdir scratch
-	timeout 60 python3 -B "$SOURCE_ROOT/tests/helpers/soak" --minutes 5 --scratch "$PWD/scratch" \
+	python3 -B "$SOURCE_ROOT/tests/helpers/soak" --minutes 5 --scratch "$PWD/scratch" \
 		--shim "$shim_so" --targets "$targets" --bench "$targets/../bench" --subjects "$SUBJECTS_DIR" \
 		redis storm >out 2>&1 3>&- &
 	soaker=$!

@@ -2,7 +2,10 @@
 """Soaks programs; scripts/soak starts it.
 
 usage: soak --minutes N --scratch DIR --shim OBJECT --subjects DIR --targets DIR --bench DIR
-            [--seed N] PROGRAM...
+            [--seed N] [--work] PROGRAM...
+
+With --work the minutes are those of a machine that is idle: each host gets as many rounds of scrapes
+as it had then, and goes on until a client was served to its end.
 """
 
 import argparse
@@ -32,6 +35,7 @@ def arguments():
 		parser.add_argument(f"--{name}", required=True)
 	parser.add_argument("--minutes", type=float, required=True)
 	parser.add_argument("--seed", type=int, default=int(time.time()))
+	parser.add_argument("--work", action="store_true")
 	parser.add_argument("programs", nargs="+")
 	return parser.parse_args()
 
@@ -60,19 +64,24 @@ def make_hosts(options):
 	return hosts
 
 
-def soak(hosts, seconds):
+def is_over(host, seconds):
+	return host.elapsed() >= seconds and (host.is_served() or not host.by_work)
+
+
+def soak(hosts, seconds, by_work):
 	"""Runs all of it for so long; whatever happens, nothing is left running."""
-	begin = time.monotonic()
+	hang = time.monotonic() + seconds + 10 * int(os.environ.get("TESTS_PATIENCE", "60"))
 	clients, watchers = [], []
 	try:
 		for host in hosts:
+			host.begin, host.by_work = time.monotonic(), by_work
 			host.start()
-			watchers.append(threading.Thread(target=host.watch, args=(begin,)))
+			watchers.append(threading.Thread(target=host.watch))
 			clients.append(threading.Thread(target=host.load))
 			clients.append(threading.Thread(target=host.kill_at_random, args=(seconds, 3)))
 		for thread in watchers + clients:
 			thread.start()
-		while time.monotonic() < begin + seconds:
+		while not all(is_over(host, seconds) for host in hosts) and time.monotonic() < hang:
 			time.sleep(0.2)
 			if not all(thread.is_alive() for thread in watchers):
 				sys.exit("soak: a watcher has ended; see above")
@@ -114,7 +123,7 @@ def main():
 	before = ours_elsewhere()
 	hosts = make_hosts(options)
 	print(f"soak: seed {options.seed}, {', '.join(os.path.basename(n) for n in options.programs)}", flush=True)
-	soak(hosts, options.minutes * 60)
+	soak(hosts, options.minutes * 60, options.work)
 	files = {host: sum(not name.isdigit() for name in os.listdir(host.ports)) for host in hosts}
 	for path in sorted(ours_elsewhere() - before):
 		print(f"left behind, by these or others: {path}")

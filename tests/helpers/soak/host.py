@@ -39,6 +39,8 @@ class Host:
 		self.environment["SUBJECT_PRELOAD" if program.subject else "LD_PRELOAD"] = shim
 		self.log = f"{program.folder}/../{os.path.basename(program.name)}.log"
 		self.main = None
+		self.begin = time.monotonic()
+		self.by_work, self.rounds = False, 0
 		self.since = 0
 		self.over = threading.Event()  # no more kills and loads
 		self.ended = threading.Event()  # no more scrapes
@@ -51,6 +53,14 @@ class Host:
 		self.tally = dict.fromkeys(("processes", "killed", "loads", "events", "scrapes", "lost", "cut",
 			"fallen", "died", "messages"), 0)
 		self.notes = []
+
+	def elapsed(self):
+		"""Seconds since the begin; by work, those that as many rounds take on a machine that is idle."""
+		return self.rounds * PERIOD if self.by_work else time.monotonic() - self.begin
+
+	def is_served(self):
+		"""Whether a client has come to its end, if there are any."""
+		return not self.program.loads or self.tally["loads"] > 0
 
 	def note(self, text):
 		if text not in self.notes and len(self.notes) < NOTES_MAX:
@@ -197,19 +207,20 @@ class Host:
 					self.note(f"says: {line}")
 		self.settle()
 
-	def sample(self, begin):
+	def sample(self):
 		tree = processes.descendants(self.main.pid)
-		self.samples.append((time.monotonic() - begin, sum(map(processes.resident_bytes, tree)),
+		self.samples.append((self.elapsed(), sum(map(processes.resident_bytes, tree)),
 			sum(map(processes.descriptors, tree))))
 
-	def watch(self, begin):
+	def watch(self):
 		sampled = 0
 		while not self.ended.is_set():
 			due = time.monotonic() + PERIOD
 			self.round()
-			if due - sampled > 0.5:
-				sampled = due
-				self.sample(begin)
+			self.rounds += 1
+			if self.elapsed() - sampled > 0.45:
+				sampled = self.elapsed()
+				self.sample()
 			self.ended.wait(max(0, due - time.monotonic()))
 
 	def load(self):
@@ -231,14 +242,15 @@ class Host:
 	def kill_at_random(self, seconds, whole):
 		"""`whole` kills of the whole host in the first three quarters of the time, and of workers all
 		along; none in the last tenth, so that all may come to rest."""
-		begin = time.monotonic()
 		plan = [(self.random.uniform(0.05, 0.75) * seconds, True) for _ in range(whole)]
 		at = 0
 		while at < 0.9 * seconds:
 			at += self.random.expovariate(1 / min(8, seconds / 8))
 			plan.append((at, False))
 		for at, is_whole in sorted(plan):
-			if at > 0.9 * seconds or self.over.wait(max(0, begin + at - time.monotonic())):
+			while self.elapsed() < at and not self.over.wait(0.02):
+				pass
+			if at > 0.9 * seconds or self.over.is_set():
 				break
 			if is_whole:
 				self.kill_whole()
