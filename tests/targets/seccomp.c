@@ -43,7 +43,7 @@ static const int thread[] = { SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, S
 /* What the loader and libc do before main, and what this program does besides. */
 static const int start[] = { SYS_execve, SYS_arch_prctl, SYS_access, SYS_newfstatat,
 	SYS_pread64, SYS_read, SYS_openat, SYS_close, SYS_prlimit64, SYS_getrandom,
-	SYS_set_tid_address, SYS_alarm, SYS_rt_sigreturn, SYS_restart_syscall };
+	SYS_set_tid_address, SYS_setitimer, SYS_rt_sigreturn, SYS_restart_syscall };
 
 static const int ours[] = {
 #define SHIM_SYSCALL(group, name) SYS_##name,
