@@ -15,9 +15,8 @@
  * Returns  whether they have to come back
  */
 static inline bool shim_aside(bool (*stand)(void)) {
-	enum { STOP_MS = 1000 };
 	int saved = errno;
-	bool stopped = stand() && shim_keeper_stop(STOP_MS);
+	bool stopped = stand() && shim_keeper_stop(SHIM_KEEPER_STOP_MS);
 	errno = saved;
 	return stopped;
 }

@@ -331,8 +331,7 @@ bool shim_keeper_differs(void) {
 }
 
 void shim_keeper_leave(void) {
-	enum { DEADLINE_MS = 10000 };
-	(void)shim_keeper_stop(DEADLINE_MS);
+	(void)shim_keeper_stop(SHIM_KEEPER_STOP_MS);
 }
 
 void shim_keeper_fork(void) {

@@ -51,6 +51,13 @@ void shim_keeper_nudge(void);
 bool shim_keeper_is_stopping(void);
 
 /*
+ * How long the host waits for our threads at most. They need a millisecond, if they get it: where
+ * others want the processors it may come seconds later, and the host's call would fail, or its page be
+ * missing, by the load of the machine. The deadline is for threads that hang.
+ */
+enum { SHIM_KEEPER_STOP_MS = 10000 };
+
+/*
  * Stops and joins our threads.
  *
  * Waits for another thread that starts or stops them. Under a filter (quiet.h) it makes no

@@ -278,7 +278,6 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envi
  * may have come here from a signal handler inside malloc.
  */
 __attribute__((destructor)) static void unload(void) {
-	enum { DEADLINE_MS = 1000 };
 	if (!shim_start_is_counting() || shim_segment == NULL) {
 		return;
 	}
@@ -286,7 +285,7 @@ __attribute__((destructor)) static void unload(void) {
 		shim_allocator_glibc_end();
 	}
 	if (settings.textfile[0] != '\0' && !shim_quiet() &&
-			shim_keeper_stop(DEADLINE_MS)) {
+			shim_keeper_stop(SHIM_KEEPER_STOP_MS)) {
 		char path[SHIM_PATH_BYTES];
 		struct prom_exporter *last = make_exporter();
 		if (last != NULL &&

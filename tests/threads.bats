@@ -216,6 +216,21 @@ buffered, "
 	assert_equal "$status" 143
 }
 
+# bats test_tags=trap:T41,slow
+@test "a thread of ours that gets no processor for seconds is waited for, and the text file is written" {
+	local task
+	PROMSHIM_TEXTFILE="$page" start "$targets/idle" 7
+	expect ready
+	task="$(grep -lx promshim-keeper "/proc/$pid/task"/*/comm)"
+	task="${task%/comm}"
+	"$SOURCE_ROOT/tests/helpers/hold-thread" "$pid" "${task##*/}" 2 {input}>&- >held 2>&1 3>&- 4>&- 10>&- &
+	wait_for_file held
+	[[ "$(<held)" == held ]] || missing "$(<held)"
+	finish
+	assert_equal "$status" 7
+	check_page "$page"
+}
+
 # bats test_tags=trap:T39
 @test "the text file is written when main's pthread_exit ended the process" {
 	run -0 count "$targets/main_exit" 3
