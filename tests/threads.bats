@@ -17,8 +17,8 @@ teardown() {
 # target's alone.
 assert_threads() {
 	local -A t
-	limit=60 run -0 bare "$targets/threads" "$1" "$2"
-	limit=60 run -0 count "$targets/threads" "$1" "$2"
+	run -0 bare "$targets/threads" "$1" "$2"
+	run -0 count "$targets/threads" "$1" "$2"
 	assert_output done
 	totals t
 	assert_equal "${t[starts]} started, ${t[ends]} ended" "$2 started, $2 ended"
