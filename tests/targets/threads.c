@@ -205,12 +205,15 @@ static void timers(unsigned long count) {
 	}
 }
 
-/* Threads that cannot be: no address space for their stack; then one that can. */
+/*
+ * Threads that cannot be: their stack is larger than all address space. A smaller one might be made where
+ * the kernel overcommits. Then one that can.
+ */
 static void refused(unsigned long count) {
 	pthread_attr_t attr;
 	pthread_t thread;
 	MUST(pthread_attr_init(&attr) == 0);
-	MUST(pthread_attr_setstacksize(&attr, (size_t)1 << 46) == 0);
+	MUST(pthread_attr_setstacksize(&attr, (size_t)1 << 48) == 0);
 	for (; count > 0; count--)
 		MUST(pthread_create(&thread, &attr, by_return, NULL) == EAGAIN);
 	MUST(pthread_attr_destroy(&attr) == 0);
