@@ -66,6 +66,8 @@ teardown() {
 @test "10,000 forks from threads that allocate do not hang" {
 	run -0 preload "$targets/fork" storm 10000
 	assert_output forked
+	PROMSHIM_MODE=count run -0 preload "$targets/fork" storm 1000
+	assert_output forked
 }
 
 @test "a port that was busy is served once it is free" {

@@ -15,7 +15,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 #ifdef __LP64__ /* Debian has no such header for the others on its own */
-#include <sys/syscall.h>
+#	include <sys/syscall.h>
 #endif
 
 /* Ends the process with status 99 and a line on stderr when something is not as it must be. */
