@@ -212,10 +212,15 @@ wait_for_file() {
 	wait_until test -s "$1"
 }
 
+# As fail, also in a condition and in what wait_until tries again: bats goes on there.
+die() {
+	fail "$@" || exit 1
+}
+
 # Fetches a path of the started host ($port) into $page and checks it.
 scrape() {
-	fetch "http://127.0.0.1:${1:-$port}/metrics" || fail "no page from port ${1:-$port}"
-	check_page "$page" || fail "the page is not well-formed"
+	fetch "http://127.0.0.1:${1:-$port}/metrics" || die "no page from port ${1:-$port}"
+	check_page "$page" || die "the page is not well-formed"
 }
 
 # Tells whether the started host answers.
@@ -235,8 +240,8 @@ is_served_on() {
 
 # As scrape over a UNIX socket.
 scrape_socket() {
-	fetch --unix-socket "$1" "http://localhost/metrics" || fail "no page from $1"
-	check_page "$page" || fail "the page is not well-formed"
+	fetch --unix-socket "$1" "http://localhost/metrics" || die "no page from $1"
+	check_page "$page" || die "the page is not well-formed"
 }
 
 # curl with everything that a user's environment could change switched off.
