@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// modules_storm ROUNDS PLUGIN: at the same time, in a thread each: loads, calls and unloads the
+// modules_storm ROUNDS PLUGIN [wait]: at the same time, in a thread each: loads, calls and unloads the
 // C++ plug-in; walks through all objects with allocations in the walk; throws and catches; allocates;
-// starts threads.
+// starts threads. ROUNDS times each at least, until all have done theirs; with `wait` on top until the
+// test says a line.
 
 #include <atomic>
 #include <dlfcn.h>
@@ -78,17 +79,22 @@ static void *repeat(void *what) {
 }
 
 int main(int argc, char **argv) {
-	MUST(argc == 3);
+	MUST(argc == 3 || argc == 4);
 	end_some_day();
 	rounds = number(argv[1]);
 	plugin = argv[2];
 	void (*const all[])() = { load, walk, fling, allocate, start };
 	constexpr std::size_t count = sizeof all / sizeof *all;
 	pthread_t threads[count];
-	busy = count;
+	bool waits = argc == 4;
+	busy = waits ? count + 1 : count;
 	for (std::size_t i = 0; i < count; i++)
 		MUST(pthread_create(&threads[i], nullptr, repeat,
 				     reinterpret_cast<void *>(all[i])) == 0);
+	if (waits) {
+		wait_for_test();
+		busy--;
+	}
 	for (pthread_t thread : threads)
 		MUST(pthread_join(thread, nullptr) == 0);
 	say("no deadlock");

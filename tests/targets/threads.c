@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -56,6 +57,17 @@ static void storm(unsigned long count, void *(*start)(void *),
 
 static void plain(unsigned long count) {
 	storm(count, by_return, NULL);
+}
+
+/* Again and again, until the test says a line: it has seen enough by then. */
+static void endless(unsigned long count) {
+	struct pollfd input = { .fd = 0, .events = POLLIN };
+	unsigned long started = 0;
+	do {
+		storm(count, by_return, NULL);
+		started += count;
+	} while (poll(&input, 1, 0) == 0);
+	say("%lu started", started);
 }
 
 static void exits(unsigned long count) {
@@ -265,6 +277,7 @@ static const struct {
 	void (*run)(unsigned long count);
 } cases[] = {
 	CASE(plain),
+	CASE(endless),
 	CASE(exits),
 	CASE(small),
 	CASE(own_stack),
