@@ -72,7 +72,8 @@ named_session() {
 	kill -TERM "$pid"
 	ended
 	grep -c '^10\.' answers >count
-	cut -d ' ' -f 3- err | sed -E 's/ at 0x[0-9a-f]+|0x[0-9a-f]+//g' | sort >said
+	# it says so at one end in forty, with us or not: the end of its netlink socket is a race
+	cut -d ' ' -f 3- err | sed -E '/^automatic interface scanning terminated: end of file$/d; s/0x[0-9a-f]+//g' | sort >said
 }
 
 # bats test_tags=program,scraped

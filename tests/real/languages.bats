@@ -21,7 +21,7 @@ ask_server() {
 	wait_until grep -q '^port ' "$out"
 	at="$(sed -n 's/^port //p' "$out")"
 	for number in {1..20}; do
-		run -0 curl -q -s --noproxy '*' --max-time 10 "http://127.0.0.1:$at/$number"
+		run -0 curl -q -s --noproxy '*' --max-time "$TESTS_PATIENCE" "http://127.0.0.1:$at/$number"
 		assert_output "answer to /$number"
 	done
 }
@@ -159,7 +159,7 @@ node_script='
 	local -a node=(unshare -m sh -c 'mount --bind "$0/usr/share" /usr/share && exec "$0/run" node "$@"' "$SUBJECTS_DIR/node")
 	mkdir given
 	echo "$node_script" >given/script.js
-	limit=60 unchanged_status 5 "${node[@]}" script.js
+	unchanged_status 5 "${node[@]}" script.js
 	assert_counted script.js
 	cat >server.js <<-'EOF'
 		const server = require("http").createServer((request, answer) => answer.end("answer to " + request.url));
@@ -206,7 +206,7 @@ java_program='
 	libraries="$(sed -n 's/^LD_LIBRARY_PATH=//p' "$SUBJECTS_DIR/java/env")"
 	mkdir given
 	echo "$java_program" >given/Program.java
-	limit=100 unchanged_status 6 "$java" -Xmx200m -XX:-UsePerfData -Xshare:off Program.java
+	unchanged_status 6 "$java" -Xmx200m -XX:-UsePerfData -Xshare:off Program.java
 	cat >Server.java <<-'EOF'
 		import com.sun.net.httpserver.*;
 		public class Server {

@@ -115,14 +115,14 @@ ssh_session() {
 	release_port
 	local -a environment=(env LD_LIBRARY_PATH="$libraries" ${object:+LD_PRELOAD="$object"}
 		PROMSHIM_PORT_FILE="$BATS_TEST_TMPDIR/ports/%n.%p")
-	"${environment[@]}" timeout --signal=KILL 60 unshare -m sh -e ssh/start "$PWD/ssh" "$SUBJECTS_DIR/openssh" "$at" \
+	"${environment[@]}" timeout --signal=KILL "$((5 * TESTS_PATIENCE))" unshare -m sh -e ssh/start "$PWD/ssh" "$SUBJECTS_DIR/openssh" "$at" \
 		2>ssh/log >/dev/null </dev/null 3>&- &
 	local server=$!
 	started+=("$server")
 	wait_until grep -qs 'Server listening' ssh/log
 	printf '[127.0.0.1]:%s %s\n' "$at" "$(<ssh/host.pub)" >ssh/known
 	local -a options=(-F none -i ssh/user -o UserKnownHostsFile="$PWD/ssh/known" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o BatchMode=yes)
-	local -a ssh=("${environment[@]}" timeout --signal=KILL 30 "$SUBJECTS_DIR/openssh/usr/bin/ssh" "${options[@]}" -p "$at")
+	local -a ssh=("${environment[@]}" timeout --signal=KILL "$((5 * TESTS_PATIENCE))" "$SUBJECTS_DIR/openssh/usr/bin/ssh" "${options[@]}" -p "$at")
 	export WORD=sent
 	say_status "${ssh[@]}" -o SendEnv=WORD tester@127.0.0.1 'id -u; pwd; echo "$WORD"; echo an error >&2; ls -l /proc/self/fd | wc -l; exit 7' </dev/null
 	say_status "${ssh[@]}" -C tester@127.0.0.1 'sha256sum; tty' < <(seq 200000)

@@ -56,7 +56,7 @@ posix_script='
 	unchanged_status 6 "$SUBJECTS_DIR/busybox/run" busybox sh -c "$posix_script" sh one two
 	unchanged_status 3 "$SUBJECTS_DIR/busybox/run" busybox sh -c '
 		$0 seq 3000 | $0 sort -r -n >sorted; $0 md5sum sorted; $0 gzip sorted; $0 zcat sorted.gz | $0 awk "{ s += \$1 } END { print s }"
-		$0 tar -cf all.tar sorted.gz; $0 tar -tf all.tar; $0 sed -n 1p /etc/passwd; $0 find . | $0 sort; $0 dd if=sorted.gz of=dd bs=99 2>&1
+		$0 touch -d @86400 sorted.gz; $0 tar -cf all.tar sorted.gz; $0 tar -tf all.tar; $0 sed -n 1p /etc/passwd; $0 find . | $0 sort; $0 dd if=sorted.gz of=dd bs=99 2>&1
 		echo "2 3 * p" | $0 dc; $0 diff sorted.gz dd; $0 timeout 9 $0 expr 6 "*" 7; $0 ls /nonexistent; exit 3' \
 		"$SUBJECTS_DIR/busybox/bin/busybox"
 	# named by its applet; the shell leaves by _exit

@@ -86,9 +86,9 @@ make_program() {
 	unchanged_status 0 "${gdb[@]}" -ex run -ex 'bt 1' -ex 'print $_siginfo.si_signo' -ex kill --args ./program s
 }
 
-# What gdb says of threads, and numbers of processes.
+# What gdb says of threads, and numbers of processes. A leader that is seen to end before its threads is a new process.
 without_threads() {
-	grep -vE '^\[(New Thread|Thread .* exited|Switching to Thread|Thread debugging|Inferior 1 .*killed)|^Using host libthread_db|^$' \
+	grep -vE '^\[(New Thread|New process|Thread .* exited|Switching to Thread|Thread debugging|Inferior 1 .*killed)|^Using host libthread_db|^$' \
 		| sed -E 's/argv=0x[0-9a-f]+/argv=ADDRESS/; s/^Thread [0-9]+ "program" (hit|received)/Program \1/; s/process [0-9]+/process N/; s/^Program hit/Thread hit/; s/^Thread hit //'
 }
 
@@ -170,13 +170,14 @@ days = []; t = [threading.Thread(target=lambda: days.append(time.strftime(\"%F\"
 	done
 }
 
+# In a pid namespace of few numbers: threads of ours have some, if their process lives long enough.
 # bats test_tags=program,trap:T47
 @test "bwrap, with rights and without" {
 	need_subject bubblewrap
 	local bwrap="$SUBJECTS_DIR/bubblewrap/usr/bin/bwrap"
 	local -a box=("$bwrap" --ro-bind / / --dev /dev --proc /proc --tmpfs /var --unshare-all --die-with-parent)
-	unchanged_status 6 "${box[@]}" --hostname box bash -c 'hostname; echo $$; ls /var; touch /etc/x; exit 6'
-	unchanged_status 6 unshare -U --map-user=1000 --map-group=1000 "${box[@]}" --uid 1000 --gid 1000 bash -c 'id -u; id -g; echo $$; cat /proc/self/uid_map; exit 6'
+	unchanged_status 6 "${box[@]}" --hostname box bash -c 'hostname; echo $(($$ < 10)); ls /var; touch /etc/x; exit 6'
+	unchanged_status 6 unshare -U --map-user=1000 --map-group=1000 "${box[@]}" --uid 1000 --gid 1000 bash -c 'id -u; id -g; echo $(($$ < 10)); cat /proc/self/uid_map; exit 6'
 	run -0 cat shim.did/out
 	assert_line --index 0 1000
 	unchanged_status 1 "$bwrap" --bind /nonexistent /x true
@@ -188,7 +189,6 @@ days = []; t = [threading.Thread(target=lambda: days.append(time.strftime(\"%F\"
 	need_subject stress-ng
 	local stress="$SUBJECTS_DIR/stress-ng/run"
 	filter=without_times
-	limit=60
 	unchanged_status 0 "$stress" stress-ng --metrics-brief --temp-path . --malloc 2 --malloc-ops 3000 --malloc-pthreads 2
 	unchanged_status 0 "$stress" stress-ng --metrics-brief --temp-path . --fork 2 --fork-ops 100 --vfork 1 --vfork-ops 100
 	unchanged_status 0 "$stress" stress-ng --metrics-brief --temp-path . --pthread 2 --pthread-ops 200 --clone 1 --clone-ops 100
