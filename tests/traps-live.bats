@@ -395,7 +395,7 @@ assert_same_in_made_up_time() {
 		PROMSHIM_TUNE=timeout=1s start "$targets/idle"
 		run -0 half_a_request
 		# without a word if the half came later than the second that it had
-		assert_output --regexp '^(HTTP/1\.1 408 Request Timeout)?$'
+		[[ -z "$output" || "$output" == 'HTTP/1.1 408 Request Timeout' ]] || fail "$output"
 		finish
 		assert_equal "$status" 0
 	done
