@@ -5,6 +5,7 @@
 /* A server under test on a thread of its own, and clients that speak to it. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -198,6 +199,15 @@ static inline int is_ended(int fd) {
 	char byte;
 	ssize_t n = recv(fd, &byte, 1, 0);
 	return n == 0 ? 1 : n > 0 ? 0 : -1;
+}
+
+/* How many descriptors below 1,024 are open. */
+static inline int open_descriptors(void) {
+	int count = 0;
+	for (int fd = 0; fd < 1024; fd++) {
+		count += fcntl(fd, F_GETFD) >= 0;
+	}
+	return count;
 }
 
 /* Whether nothing has come, nor the end. */
