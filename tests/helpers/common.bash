@@ -208,7 +208,7 @@ wait_until() {
 	! "$@" || return 0
 	exec {never}<> <(:) # what nothing is ever read from
 	until "$@"; do
-		((SECONDS < deadline)) || fail "waited in vain: $*${err:+; stderr: $(cat "$err")}"
+		((SECONDS < deadline)) || die "waited in vain: $*${err:+; stderr: $(cat "$err")}"
 		read -r -t 0.02 -u "$never" || true
 	done
 	exec {never}>&-

@@ -21,7 +21,9 @@ DIRECTIVE = re.compile(r"#\s*(skip|todo)", re.IGNORECASE)
 NAME = re.compile(r"^\s*\d*\s*(?:- )?(.*?)(?: in (\d+)ms)?((?:\s+#\s*(?:skip|todo)\b.*)?)$", re.IGNORECASE)
 # bats: "(in test file tests/a.bats, line 7)", from a function "(from function `f' in file ..., line 7,";
 # tap.h: "failed at ../tests/unit/a.c:7"
-PLACE = re.compile(r"in test file (\S+), line (\d+)|failed at (?:\.\./)*(\S+?):(\d+)")
+PLACE = re.compile(r"in test file (?:\.\./)*(\S+), line (\d+)|failed at (?:\.\./)*(\S+?):(\d+)")
+# what says where, and not what
+FRAME = re.compile(r"\s*(\(?from function|\(?in test file|failed at|`.*' failed)")
 GOOD = ("OK", "EXPECTEDFAIL", "SKIP")
 LINES = 20
 MOST = 40
@@ -52,35 +54,38 @@ def outcomes(program):
             yield outcome_of(match), match[2]
 
 
-def short(program):
-    """A program's name without those of the project and the suite."""
-    return program["name"].split(" / ")[-1]
+def short(program, path):
+    """A program's name without those of the project and the suite, with its build unless that is build/."""
+    build = re.search(r"\bbuild-(asan|clang|minimal|release|tsan|ubsan)-", path)
+    return (f"{build[1]} " if build else "") + program["name"].split(" / ")[-1]
 
 
-def dissect(program):
+def dissect(program, path):
     """Each test of a program, with the lines that came behind its own; those before the first are nobody's."""
     found = []
+    name_of_program = short(program, path)
     for line in program.get("stdout", "").splitlines():
         match = TAP.match(line)
         if match and program["result"] != "EXPECTEDFAIL":
             name = NAME.match(match[2])
             seconds = int(name[2]) / 1000 if name[2] else 0.0
-            found.append(Test(short(program), name[1] + name[3], outcome_of(match), seconds, []))
+            found.append(Test(name_of_program, name[1] + name[3], outcome_of(match), seconds, []))
         elif found:
             found[-1].output.append(line.removeprefix("#").removeprefix(" "))
     bad = program["result"] not in GOOD
     if bad and not any(test.outcome == "failed" for test in found):
         # died, hung, or exited badly after good lines
-        said = (program.get("stdout", "") + program.get("stderr", "")).splitlines()
-        name = f"{program['result'].lower()} after {program['duration']:.0f} s, status {program['returncode']}"
-        found.append(Test(short(program), name, "failed", program["duration"], said[-LINES:]))
+        said = program.get("stdout", "") + program.get("stderr", "")
+        said = said.partition("\nShadow bytes around")[0].splitlines()  # AddressSanitizer's map of memory
+        ended = f"{program['result'].lower()} after {program['duration']:.0f} s, status {program['returncode']}"
+        found.append(Test(name_of_program, "", "failed", program["duration"], [ended, *said[1 - LINES :]]))
     elif not found and program["result"] != "SKIP":
-        found.append(Test(short(program), "", "passed", program["duration"], []))
+        found.append(Test(name_of_program, "", "passed", program["duration"], []))
     return found
 
 
 def every(paths):
-    return [test for path in paths for program in tests(path) for test in dissect(program)]
+    return [test for path in paths for program in tests(path) for test in dissect(program, path)]
 
 
 def title(test):
@@ -96,6 +101,15 @@ def place(test):
     return ""
 
 
+def told(test):
+    """The end of a test's output, and what stands before it of where it failed."""
+    lines = test.output
+    if len(lines) <= LINES:
+        return lines
+    frames = next((n + 1 for n, line in enumerate(lines[:8]) if line.endswith("' failed")), 1)
+    return [*lines[:frames], "...", *lines[frames + 1 - LINES :]]
+
+
 def count(*paths):
     found = every(paths)
     number = collections.Counter(test.outcome for test in found)
@@ -109,7 +123,7 @@ def count(*paths):
 def failures(*paths):
     found = [test for test in every(paths) if test.outcome == "failed"]
     for test in found[:MOST]:
-        said = [place(test), *test.output[:LINES]]
+        said = [place(test), *told(test)]
         print(f"not ok - {title(test)}", *(f"    {line}".rstrip() for line in said if line), sep="\n")
     if len(found) > MOST:
         print(f"and {len(found) - MOST} more")
@@ -124,7 +138,8 @@ def slowest(number, *paths):
 
 def gist(test):
     """What a failure is known by: its place, and the first line that says more than where."""
-    lines = [line for line in test.output if line.strip() and not re.match(r"\s*(\(|in test file|failed at)", line)]
+    lines = [line.strip() for line in test.output if line.strip() and not FRAME.match(line)]
+    lines = [line for line in lines if line != "--"]
     return " ".join([place(test), *lines[:1]]).strip()
 
 

@@ -72,20 +72,20 @@ static void test_slow(void) {
 	pass_ns(&hasty, 1);
 	is(is_ended(fd), 1, "... and is closed then");
 	close(fd);
-	/* far more than sockets hold */
+	/* requests that sockets hold, all of them, and answers that they do not */
 	fd = client(&hasty);
-	fcntl(fd, F_SETFL, O_NONBLOCK);
 	for (unsigned i = 0; i < BIG_REQUESTS; i++) {
 		say(fd, GET("/big"));
 	}
 	pass_ns(&hasty, hasty_ns);
-	fcntl(fd, F_SETFL, 0);
 	uint64_t heard = 0;
-	for (ssize_t n; (n = recv(fd, reply.body, sizeof(reply.body), 0)) > 0;) {
+	ssize_t n;
+	while ((n = recv(fd, reply.body, sizeof(reply.body), 0)) > 0) {
 		heard += (uint64_t)n;
 	}
-	ok(heard < (uint64_t)BIG_REQUESTS * BIG_BYTES,
-			"a client that reads nothing is cut off");
+	/* a reset if the server had not read all that was said */
+	ok(n == 0 || errno == ECONNRESET, "a client that reads nothing is cut off");
+	ok(heard < (uint64_t)BIG_REQUESTS * BIG_BYTES, "... before its last answer");
 	close(fd);
 	subject_halt(&hasty);
 	is(answers(&hasty, 408), 1, "the 408 is counted");
