@@ -79,8 +79,9 @@ assert_queries_are_page() {
 	for name; do
 		before[$name]="$(metric "$name")"
 	done
-	# its clock counts milliseconds, and Prometheus moves a time by 2 of them to even them out
-	wait_until query_is "timestamp(up{job=\"shim\"} == 1) > bool ($EPOCHREALTIME + 0.01)" 1
+	# Its clock counts milliseconds, and Prometheus moves a time by 2 of them to even them out. Of a
+	# selector alone: the timestamp of a comparison is that of the query.
+	wait_until query_is "timestamp(up{job=\"shim\"}) > bool ($EPOCHREALTIME + 0.01)" 1
 	for name; do
 		wait_until has_answer "$name"
 		asked[$name]="$value"
