@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/unit/own.h"
 #include "tests/unit/tap.h"
 
 #define KNOWN(figures, field) (((figures)->known >> SHIM_FIGURE_##field & 1) != 0)
@@ -93,15 +94,6 @@ static void test_netstat(void) {
 	ok(1, "every truncation is borne");
 }
 
-static int count_own_fds(void) {
-	int count = 0;
-
-	for (int fd = 0; fd < 1024; fd++) {
-		count += fcntl(fd, F_GETFD) >= 0;
-	}
-	return count;
-}
-
 static uint64_t seconds_of(struct timeval time) {
 	return (uint64_t)time.tv_sec;
 }
@@ -120,14 +112,14 @@ static void test_own(void) {
 	struct rusage before, after;
 	struct rlimit limit;
 	struct timespec now;
-	int fds = count_own_fds();
+	int fds = own_descriptors();
 
 	is(prom_procfs_open(&procfs, getpid(), true), 0, "opens /proc");
 	getrusage(RUSAGE_SELF, &before);
 	prom_procfs_read(&procfs, NULL, 0, &figures);
 	getrusage(RUSAGE_SELF, &after);
 	is(figures.open_fds, fds, "descriptors, ours not counted");
-	is(count_own_fds(), fds + (procfs.cgroup_fd >= 0 ? 6 : 5), "(which are open)");
+	is(own_descriptors(), fds + (procfs.cgroup_fd >= 0 ? 6 : 5), "(which are open)");
 	is(figures.threads, 1, "one thread");
 	getrlimit(RLIMIT_NOFILE, &limit);
 	is(figures.max_fds, limit.rlim_cur, "limit of descriptors");
@@ -156,7 +148,7 @@ static void test_own(void) {
 	ok(!KNOWN(&figures, memory_limit_bytes),
 			"the memory limit is another function's");
 	prom_procfs_close(&procfs);
-	is(count_own_fds(), fds, "and closes everything");
+	is(own_descriptors(), fds, "and closes everything");
 }
 
 static void test_growth(void) {
@@ -307,7 +299,7 @@ static void test_main_gone(void) {
 		for (int i = 0; i < 20; i++) {
 			(void)!dup(0);
 		}
-		hand.host_fds = count_own_fds();
+		hand.host_fds = own_descriptors();
 		pthread_create(&thread, NULL, idle_host, &hand);
 		pthread_create(&thread, NULL, keep, &hand);
 		pthread_barrier_wait(&hand.barrier);
@@ -334,14 +326,6 @@ static void *burn(void *user) {
 	return NULL;
 }
 
-static uint64_t cpu_of(pthread_t thread) {
-	clockid_t clock;
-	struct timespec used;
-	pthread_getcpuclockid(thread, &clock);
-	clock_gettime(clock, &used);
-	return (uint64_t)used.tv_sec * second_ns + (uint64_t)used.tv_nsec;
-}
-
 static void test_thread_cpu(void) {
 	struct burner burner;
 	pthread_t thread;
@@ -349,9 +333,9 @@ static void test_thread_cpu(void) {
 	pthread_barrier_init(&burner.barrier, NULL, 2);
 	pthread_create(&thread, NULL, burn, &burner);
 	pthread_barrier_wait(&burner.barrier);
-	uint64_t before_ns = cpu_of(thread);
+	uint64_t before_ns = own_cpu_ns(thread);
 	uint64_t used_ns = prom_procfs_thread_cpu_ns(burner.tid);
-	ok(is_between(before_ns, used_ns, cpu_of(thread)), "CPU time of one thread");
+	ok(is_between(before_ns, used_ns, own_cpu_ns(thread)), "CPU time of one thread");
 	ok(used_ns >= 20000000, "... which it has used");
 	pthread_barrier_wait(&burner.barrier);
 	pthread_join(thread, NULL);

@@ -156,7 +156,7 @@ static void test_stop(void) {
 
 int main(void) {
 	struct subject subject;
-	int descriptors = open_descriptors();
+	int descriptors = own_descriptors();
 	subject_start(&subject, "127.0.0.1", 0, "", patient_ns);
 	ok(prom_server_port(subject.server) != 0, "a port was found");
 	ok(prom_server_is_loopback(subject.server), "on loopback");
@@ -169,6 +169,6 @@ int main(void) {
 	is(prom_server_in_flight(subject.server), 0, "no page is lost");
 	subject_close(&subject);
 	test_stop();
-	is(open_descriptors(), descriptors, "every descriptor is closed again");
+	is(own_descriptors(), descriptors, "every descriptor is closed again");
 	return tap_done();
 }

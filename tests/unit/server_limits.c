@@ -196,7 +196,7 @@ static void test_descriptors(void) {
 
 int main(void) {
 	struct subject subject;
-	int descriptors = open_descriptors();
+	int descriptors = own_descriptors();
 	test_descriptors(); /* first: the numbers of descriptors must be at rest */
 	subject_start(&subject, "127.0.0.1", 0, "", patient_ns);
 	test_many(&subject);
@@ -206,6 +206,6 @@ int main(void) {
 	is(prom_server_in_flight(subject.server), 0, "no page is lost");
 	subject_close(&subject);
 	test_slow();
-	is(open_descriptors(), descriptors, "every descriptor is closed again");
+	is(own_descriptors(), descriptors, "every descriptor is closed again");
 	return tap_done();
 }

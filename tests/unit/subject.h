@@ -5,7 +5,6 @@
 /* A server under test on a thread of its own, and clients that speak to it. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 
 #include "exporter/clock.h"
 #include "exporter/server.h"
+#include "tests/unit/own.h"
 #include "tests/unit/tap.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -201,15 +201,6 @@ static inline int is_ended(int fd) {
 	return n == 0 ? 1 : n > 0 ? 0 : -1;
 }
 
-/* How many descriptors below 1,024 are open. */
-static inline int open_descriptors(void) {
-	int count = 0;
-	for (int fd = 0; fd < 1024; fd++) {
-		count += fcntl(fd, F_GETFD) >= 0;
-	}
-	return count;
-}
-
 /* Whether nothing has come, nor the end. */
 static inline int is_quiet(int fd) {
 	char byte;
@@ -217,11 +208,7 @@ static inline int is_quiet(int fd) {
 }
 
 static inline uint64_t cpu_ns(const struct subject *subject) {
-	clockid_t clock;
-	struct timespec used;
-	pthread_getcpuclockid(subject->thread, &clock);
-	clock_gettime(clock, &used);
-	return (uint64_t)used.tv_sec * 1000000000U + (uint64_t)used.tv_nsec;
+	return own_cpu_ns(subject->thread);
 }
 
 /* Returns when the server has dealt with all that was sent to it before. */
