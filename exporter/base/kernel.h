@@ -26,16 +26,17 @@
 #include <sys/types.h>
 #include <time.h>
 
-static inline long kernel_call(long number, long a, long b, long c, long d, long e, long f) {
+static inline long kernel_call(long number, long a, long b, long c, long d, long e,
+		long f) {
 #if defined(__x86_64__)
 	long result;
 	register long r10 __asm__("r10") = d;
 	register long r8 __asm__("r8") = e;
 	register long r9 __asm__("r9") = f;
 	__asm__ volatile("syscall"
-			: "=a"(result)
-			: "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			: "rcx", "r11", "memory");
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
 	return result;
 #elif defined(__aarch64__)
 	register long x8 __asm__("x8") = number;
@@ -46,9 +47,9 @@ static inline long kernel_call(long number, long a, long b, long c, long d, long
 	register long x4 __asm__("x4") = e;
 	register long x5 __asm__("x5") = f;
 	__asm__ volatile("svc 0"
-			: "+r"(x0)
-			: "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
-			: "memory");
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+			 : "memory");
 	return x0;
 #else
 #	error "no system calls for this architecture"
@@ -95,12 +96,21 @@ static inline void *kernel_map(size_t bytes, int protection, int flags) {
 }
 
 /* A kernel's set of signals has a bit each; libc's is longer, and made by functions of libc's. */
-#define KERNEL_SIGNAL(number) (UINT64_C(1) << ((number) - 1))
+#define KERNEL_SIGNAL(number) (UINT64_C(1) << ((number)-1))
 
 /* Changes the calling thread's mask: how is SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK. before may be NULL. */
 static inline int kernel_sigmask(int how, uint64_t set, uint64_t *before) {
 	return (int)kernel_call(SYS_rt_sigprocmask, how, (long)&set, (long)before,
 			sizeof(set), 0, 0);
+}
+
+/*
+ * As poll(2): wait_ms below 0 waits for ever. polls is of struct pollfd. The kernel counts the
+ * time down where it was told it, so that is our own.
+ */
+static inline int kernel_poll(void *polls, size_t count, int wait_ms) {
+	struct timespec wait = { wait_ms / 1000, wait_ms % 1000 * 1000000L };
+	return kernel_ppoll(polls, count, wait_ms < 0 ? NULL : &wait, NULL, 0);
 }
 
 static inline int kernel_limit(int resource, struct rlimit *out) {
