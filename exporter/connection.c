@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
+
+#include "exporter/base/kernel.h"
 
 enum {
 	ROUND_REQUESTS = 16, /* pipelined requests before others have their turn */
@@ -84,7 +84,7 @@ static int page_take(struct prom_service *service) {
 static void page_release(struct prom_service *service, unsigned page) {
 	char *start = service->pages + page * service->page_stride;
 	service->pages_taken &= ~((UINT64_C(1) << page));
-	if (page > 0 && madvise(start, service->page_stride, MADV_DONTNEED) == 0) {
+	if (page > 0 && kernel_madvise(start, service->page_stride, MADV_DONTNEED) == 0) {
 		service->touched_bytes -= service->page_high[page];
 		service->page_high[page] = 0;
 	}
@@ -126,11 +126,11 @@ void prom_connection_close(struct prom_service *service,
 		page_release(service, connection->page);
 	}
 	if (connection->input_touched &&
-			madvise(connection->input, PROM_HTTP_HEAD_MAX, MADV_DONTNEED) ==
-					0) {
+			kernel_madvise(connection->input, PROM_HTTP_HEAD_MAX,
+					MADV_DONTNEED) == 0) {
 		service->touched_bytes -= PROM_HTTP_HEAD_MAX;
 	}
-	close(connection->fd);
+	(void)kernel_close(connection->fd);
 	connection->fd = -1;
 	connection->state = PROM_CONNECTION_FREE;
 }
@@ -139,7 +139,7 @@ void prom_connection_close(struct prom_service *service,
 static void drain_start(struct prom_service *service,
 		struct prom_connection *connection) {
 	uint64_t timeout_ns = service->config.timeout_ns;
-	if (shutdown(connection->fd, SHUT_WR) < 0) {
+	if (kernel_shutdown(connection->fd, SHUT_WR) < 0) {
 		prom_connection_close(service, connection);
 		return;
 	}
@@ -148,9 +148,9 @@ static void drain_start(struct prom_service *service,
 }
 
 static void drain(struct prom_service *service, struct prom_connection *connection) {
-	ssize_t n = recv(connection->fd, service->scratch, PROM_HTTP_HEAD_MAX,
-			MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+	ssize_t n = kernel_recvfrom(connection->fd, service->scratch, PROM_HTTP_HEAD_MAX,
+			MSG_DONTWAIT, NULL, NULL);
+	if (n == -EAGAIN || n == -EINTR) {
 		return;
 	}
 	connection->drained_bytes += n > 0 ? (size_t)n : 0;
@@ -163,12 +163,13 @@ static void drain(struct prom_service *service, struct prom_connection *connecti
 static enum outcome reply_send(struct prom_service *service,
 		struct prom_connection *connection) {
 	while (connection->reply_left > 0) {
-		ssize_t n = send(connection->fd, connection->reply,
-				connection->reply_left, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno == EAGAIN) {
+		ssize_t n = kernel_sendto(connection->fd, connection->reply,
+				connection->reply_left, MSG_NOSIGNAL | MSG_DONTWAIT, NULL,
+				0);
+		if (n == -EAGAIN) {
 			return WAITS;
 		}
-		if (n < 0 && errno != EINTR) {
+		if (n < 0 && n != -EINTR) {
 			prom_connection_close(service, connection);
 			return CLOSED;
 		}
@@ -195,8 +196,8 @@ static void refusal_send(struct prom_service *service, struct prom_connection *c
 	prom_buf_init(&reply, bytes, sizeof(bytes));
 	prom_http_head(&reply, status, text_type, strlen(line), false);
 	prom_buf_text(&reply, line);
-	if (send(connection->fd, bytes, reply.used_bytes, MSG_NOSIGNAL | MSG_DONTWAIT) <
-			0) {
+	if (kernel_sendto(connection->fd, bytes, reply.used_bytes,
+			    MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) < 0) {
 		prom_connection_close(service, connection);
 		return;
 	}
@@ -321,9 +322,9 @@ static void input_answer(struct prom_service *service, struct prom_connection *c
 static void input_read(struct prom_service *service, struct prom_connection *connection) {
 	size_t kept = connection->input_used;
 	char *bytes = kept == 0 ? service->scratch : connection->input;
-	ssize_t n = recv(connection->fd, bytes + kept, PROM_HTTP_HEAD_MAX - kept,
-			MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+	ssize_t n = kernel_recvfrom(connection->fd, bytes + kept,
+			PROM_HTTP_HEAD_MAX - kept, MSG_DONTWAIT, NULL, NULL);
+	if (n == -EAGAIN || n == -EINTR) {
 		return;
 	}
 	if (n <= 0) {

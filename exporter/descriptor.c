@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "exporter/descriptor.h"
 
-#include <fcntl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "exporter/base/kernel.h"
 
 enum { FIRST_HIGH = 32 }; /* a table of 64 is what every process has: it need not grow */
 
 int prom_descriptor_raise(int fd) {
-	int raised = fd < 0 ? -1
-			    : (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, FIRST_HIGH);
+	int raised = fd < 0 ? fd : kernel_fcntl(fd, F_DUPFD_CLOEXEC, FIRST_HIGH);
 	if (raised < 0) {
 		return fd;
 	}
-	close(fd);
+	(void)kernel_close(fd);
 	return raised;
 }

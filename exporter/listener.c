@@ -3,15 +3,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
-#include <unistd.h>
+
+#include "exporter/base/kernel.h"
 
 enum { BACKLOG = 128, SOCKET_FLAGS = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK };
 
@@ -50,7 +49,7 @@ static bool address_is_loopback(const union any_address *address) {
 }
 
 static int option_set(int fd, int level, int option, int value) {
-	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+	return kernel_setsockopt(fd, level, option, &value, sizeof(value));
 }
 
 static int tcp_listen(struct prom_listener *listener, const union any_address *address) {
@@ -58,9 +57,9 @@ static int tcp_listen(struct prom_listener *listener, const union any_address *a
 	socklen_t size = is_ipv4 ? sizeof(address->ipv4) : sizeof(address->ipv6);
 	union any_address bound = { 0 };
 	socklen_t bound_size = sizeof(bound);
-	int fd = socket(address->any.sa_family, SOCKET_FLAGS, 0);
+	int fd = kernel_socket(address->any.sa_family, SOCKET_FLAGS, 0);
 	if (fd < 0) {
-		return -errno;
+		return fd;
 	}
 	/* TCP_NODELAY is inherited by what is accepted */
 	int r = option_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -71,13 +70,17 @@ static int tcp_listen(struct prom_listener *listener, const union any_address *a
 		r = option_set(fd, IPPROTO_IPV6, IPV6_V6ONLY,
 				!IN6_IS_ADDR_UNSPECIFIED(&address->ipv6.sin6_addr));
 	}
-	if (r == 0 &&
-			(bind(fd, &address->any, size) < 0 || listen(fd, BACKLOG) < 0 ||
-					getsockname(fd, &bound.any, &bound_size) < 0)) {
-		r = -errno;
+	if (r == 0) {
+		r = kernel_bind(fd, address, size);
+	}
+	if (r == 0) {
+		r = kernel_listen(fd, BACKLOG);
+	}
+	if (r == 0) {
+		r = kernel_getsockname(fd, &bound, &bound_size);
 	}
 	if (r < 0) {
-		close(fd);
+		(void)kernel_close(fd);
 		return r;
 	}
 	listener->fd = fd;
@@ -105,12 +108,10 @@ int prom_listener_open_tcp(struct prom_listener *listener, const char *address,
 	return r;
 }
 
-/* As lstat(2), whose symbol is newer than what we may need. */
+/* As lstat(2). */
 static int path_status(const char *path, struct statx *out) {
-	return (int)syscall(SYS_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW,
-			       STATX_TYPE | STATX_MODE | STATX_INO, out) < 0
-			? -errno
-			: 0;
+	return kernel_statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW,
+			STATX_TYPE | STATX_MODE | STATX_INO, out);
 }
 
 static uint64_t device_of(const struct statx *status) {
@@ -128,17 +129,16 @@ static int stale_remove(const struct sockaddr_un *address) {
 	if (!S_ISSOCK(status.stx_mode)) {
 		return -ENOTSOCK;
 	}
-	int fd = socket(AF_UNIX, SOCKET_FLAGS, 0);
+	int fd = kernel_socket(AF_UNIX, SOCKET_FLAGS, 0);
 	if (fd < 0) {
-		return -errno;
+		return fd;
 	}
-	r = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno
-										: 0;
-	close(fd);
+	r = kernel_connect(fd, address, sizeof(*address));
+	(void)kernel_close(fd);
 	if (r != -ECONNREFUSED) {
 		return r == 0 || r == -EAGAIN ? -EADDRINUSE : r;
 	}
-	return unlink(address->sun_path) < 0 ? -errno : 0;
+	return kernel_unlinkat(AT_FDCWD, address->sun_path, 0);
 }
 
 /*
@@ -147,30 +147,29 @@ static int stale_remove(const struct sockaddr_un *address) {
  * listen(2) nobody can connect anyway.
  */
 static int unix_listen(int fd, const struct sockaddr_un *address, struct statx *status) {
-	const struct sockaddr *any = (const struct sockaddr *)address;
-	if (fchmod(fd, 0600) < 0) {
-		return -errno;
+	int r = kernel_fchmod(fd, 0600);
+	if (r < 0) {
+		return r;
 	}
-	int r = bind(fd, any, sizeof(*address)) < 0 ? -errno : 0;
+	r = kernel_bind(fd, address, sizeof(*address));
 	if (r == -EADDRINUSE) {
 		r = stale_remove(address);
-		if (r == 0 && bind(fd, any, sizeof(*address)) < 0) {
-			r = -errno;
+		if (r == 0) {
+			r = kernel_bind(fd, address, sizeof(*address));
 		}
 	}
 	if (r < 0) {
 		return r;
 	}
 	r = path_status(address->sun_path, status);
-	if (r == 0 && (status->stx_mode & 0777) != 0600 &&
-			fchmodat(AT_FDCWD, address->sun_path, 0600, 0) < 0) {
-		r = -errno;
+	if (r == 0 && (status->stx_mode & 0777) != 0600) {
+		r = kernel_fchmodat(AT_FDCWD, address->sun_path, 0600);
 	}
-	if (r == 0 && listen(fd, BACKLOG) < 0) {
-		r = -errno;
+	if (r == 0) {
+		r = kernel_listen(fd, BACKLOG);
 	}
 	if (r < 0) {
-		unlink(address->sun_path);
+		(void)kernel_unlinkat(AT_FDCWD, address->sun_path, 0);
 	}
 	return r;
 }
@@ -184,13 +183,13 @@ int prom_listener_open_unix(struct prom_listener *listener, const char *path) {
 		return -ENAMETOOLONG;
 	}
 	memcpy(address.sun_path, path, size);
-	int fd = socket(AF_UNIX, SOCKET_FLAGS, 0);
+	int fd = kernel_socket(AF_UNIX, SOCKET_FLAGS, 0);
 	if (fd < 0) {
-		return -errno;
+		return fd;
 	}
 	int r = unix_listen(fd, &address, &status);
 	if (r < 0) {
-		close(fd);
+		(void)kernel_close(fd);
 		return r;
 	}
 	listener->fd = fd;
@@ -208,13 +207,12 @@ void prom_listener_close(struct prom_listener *listener) {
 	if (listener->path != NULL && path_status(listener->path, &status) == 0 &&
 			device_of(&status) == listener->device &&
 			status.stx_ino == listener->inode) {
-		unlink(listener->path);
+		(void)kernel_unlinkat(AT_FDCWD, listener->path, 0);
 	}
-	close(listener->fd);
+	(void)kernel_close(listener->fd);
 	*listener = closed;
 }
 
 int prom_listener_accept(const struct prom_listener *listener) {
-	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	return fd < 0 ? -errno : fd;
+	return kernel_accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }

@@ -5,10 +5,8 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "exporter/clock.h"
 #include "exporter/connection.h"
 #include "exporter/descriptor.h"
@@ -96,9 +94,9 @@ int prom_server_listen(struct prom_server *server) {
 	}
 	server->port_error = 0;
 	server->socket_error = 0;
-	int stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int stop_fd = kernel_eventfd2(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (stop_fd < 0) {
-		return -errno;
+		return stop_fd;
 	}
 	if (config->port >= 0) {
 		r = prom_listener_open_tcp(&server->listeners[0], config->address,
@@ -123,7 +121,7 @@ int prom_server_listen(struct prom_server *server) {
 	return 0;
 
 close_stop:
-	close(stop_fd);
+	(void)kernel_close(stop_fd);
 	return r;
 }
 
@@ -154,7 +152,8 @@ bool prom_server_is_loopback(const struct prom_server *server) {
  */
 static bool is_last_descriptor(int fd) {
 	struct rlimit limit;
-	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd + 1 >= limit.rlim_cur;
+	return kernel_limit(RLIMIT_NOFILE, &limit) == 0 &&
+			(rlim_t)fd + 1 >= limit.rlim_cur;
 }
 
 static void admit(struct prom_server *server, int fd, bool over_tcp) {
@@ -178,7 +177,7 @@ static void admit(struct prom_server *server, int fd, bool over_tcp) {
 		connection = prom_place_find(&server->places, end, PROM_PLACES_MAX);
 	}
 	if (connection == NULL) {
-		close(fd);
+		(void)kernel_close(fd);
 		return;
 	}
 	prom_connection_refuse(&server->service, connection, fd);
@@ -273,17 +272,18 @@ static nfds_t polls_fill(const struct prom_server *server, struct pollfd *polls)
  * good: then everything is tried at a slow beat instead.
  */
 static void polls_wait(struct pollfd *polls, nfds_t count, int wait_ms) {
-	if (poll(polls, count, wait_ms) >= 0) {
+	int r = kernel_poll(polls, count, wait_ms);
+	if (r >= 0) {
 		return;
 	}
-	if (errno == EINTR) {
+	if (r == -EINTR) {
 		for (nfds_t i = 0; i < count; i++) {
 			polls[i].revents = 0;
 		}
 		return;
 	}
 	const struct timespec beat = { .tv_nsec = (long)pause_ns };
-	nanosleep(&beat, NULL);
+	(void)kernel_nanosleep(&beat, NULL);
 	for (nfds_t i = 0; i < count; i++) {
 		polls[i].revents = polls[i].fd >= 0 ? polls[i].events : 0;
 	}
@@ -291,7 +291,7 @@ static void polls_wait(struct pollfd *polls, nfds_t count, int wait_ms) {
 
 static void stop_read(const struct prom_server *server) {
 	uint64_t stops;
-	while (read(server->stop_fd, &stops, sizeof(stops)) < 0 && errno == EINTR) {
+	while (kernel_read(server->stop_fd, &stops, sizeof(stops)) == -EINTR) {
 	}
 }
 
@@ -332,7 +332,7 @@ void prom_server_stop(struct prom_server *server) {
 	/* before the write, which orders it: who is woken sees the flag */
 	atomic_store_explicit(&server->is_stopping, true, memory_order_relaxed);
 	if (server->stop_fd >= 0) {
-		while (write(server->stop_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+		while (kernel_write(server->stop_fd, &one, sizeof(one)) == -EINTR) {
 		}
 	}
 }
@@ -347,7 +347,7 @@ void prom_server_close(struct prom_server *server) {
 	prom_listener_close(&server->listeners[0]);
 	prom_listener_close(&server->listeners[1]);
 	if (server->stop_fd >= 0) {
-		close(server->stop_fd);
+		(void)kernel_close(server->stop_fd);
 		server->stop_fd = -1;
 	}
 }
