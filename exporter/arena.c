@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "exporter/arena.h"
 
-#include <errno.h>
-#include <sys/mman.h>
+#include "exporter/base/kernel.h"
 
 enum { ALIGNMENT = 16 };
 
@@ -10,21 +9,21 @@ int prom_arena_init(struct prom_arena *arena, size_t size_bytes) {
 	arena->base = NULL;
 	arena->size_bytes = 0;
 	arena->used_bytes = 0;
-	void *base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
+	long base = kernel_mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (base == MAP_FAILED) {
-		return -errno;
+	if (base < 0) {
+		return (int)base;
 	}
 	/* a kernel without huge pages refuses, and then there is nothing to switch off */
-	(void)madvise(base, size_bytes, MADV_NOHUGEPAGE);
-	arena->base = base;
+	arena->base = (unsigned char *)base;
+	(void)kernel_madvise(arena->base, size_bytes, MADV_NOHUGEPAGE);
 	arena->size_bytes = size_bytes;
 	return 0;
 }
 
 void prom_arena_finish(struct prom_arena *arena) {
 	if (arena->base != NULL) {
-		(void)munmap(arena->base, arena->size_bytes);
+		(void)kernel_munmap(arena->base, arena->size_bytes);
 	}
 	arena->base = NULL;
 	arena->size_bytes = 0;

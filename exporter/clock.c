@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "exporter/clock.h"
 
-prom_clock_fn prom_clock = clock_gettime;
+#include "exporter/base/kernel.h"
+
+prom_clock_fn prom_clock = kernel_clock_gettime;

@@ -5,14 +5,14 @@
 /*
  * The clock that everything here reads. In a host, another preloaded object may stand in for
  * libc's with a time of its own (libfaketime): intervals, CPU time and times of starts are the
- * kernel's, so the host's side says which function is libc's.
+ * kernel's, so it is asked. Who knows a faster function that tells the same puts it here.
  */
 
 #include <time.h>
 
 typedef int (*prom_clock_fn)(clockid_t clock, struct timespec *out);
 
-/* clock_gettime unless told otherwise. Set before there is a second thread of ours. */
+/* The system call unless told otherwise. Set before there is a second thread of ours. */
 extern prom_clock_fn prom_clock;
 
 #endif
