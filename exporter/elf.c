@@ -3,12 +3,10 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "exporter/elf_symbols.h"
 #include "exporter/exporter.h"
 
@@ -244,15 +242,15 @@ int prom_elf_read_fd(int fd, struct prom_elf *out) {
 	unsigned char *ident = file.header.e_ident;
 
 	memset(out, 0, sizeof(*out));
-	if ((int)syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE,
-			    &status) < 0) {
-		return -errno;
+	int r = kernel_statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &status);
+	if (r < 0) {
+		return r;
 	}
 	if (!S_ISREG(status.stx_mode)) {
 		return -ENOEXEC;
 	}
 	file.size_bytes = status.stx_size;
-	int r = prom_elf_file_read(&file, 0, &file.header, sizeof(Elf32_Ehdr));
+	r = prom_elf_file_read(&file, 0, &file.header, sizeof(Elf32_Ehdr));
 	if (r < 0 || memcmp(ident, ELFMAG, SELFMAG) != 0) {
 		return r == 0 || r == -EBADMSG ? -ENOEXEC : r;
 	}
@@ -281,15 +279,15 @@ int prom_elf_read_fd(int fd, struct prom_elf *out) {
 }
 
 int prom_elf_read(const char *path, struct prom_elf *out) {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd = kernel_openat(AT_FDCWD, path,
+			O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
 
 	if (fd < 0) {
-		int r = -errno;
 		memset(out, 0, sizeof(*out));
-		return r;
+		return fd;
 	}
 	int r = prom_elf_read_fd(fd, out);
-	close(fd);
+	(void)kernel_close(fd);
 	return r;
 }
 

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "exporter/elf.h"
 
 enum {
@@ -64,10 +64,10 @@ int prom_elf_file_read(const struct prom_elf_file *file, uint64_t offset, void *
 		return -EBADMSG;
 	}
 	for (size_t done = 0; done < size_bytes;) {
-		ssize_t count = pread(file->fd, (char *)out + done, size_bytes - done,
-				(off_t)(offset + done));
-		if (count < 0 && errno != EINTR) {
-			return -errno;
+		ssize_t count = kernel_pread64(file->fd, (char *)out + done,
+				size_bytes - done, (off_t)(offset + done));
+		if (count < 0 && count != -EINTR) {
+			return (int)count;
 		}
 		if (count == 0) { /* it shrank meanwhile */
 			return -EBADMSG;

@@ -3,10 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "exporter/clock.h"
 #include "exporter/complaint.h"
 #include "exporter/descriptor.h"
@@ -105,7 +103,7 @@ static void procfs_open(struct prom_exporter *exporter) {
 	struct rlimit limit;
 	/* without /proc the figures that do not need it are read all the same */
 	(void)prom_procfs_open(procfs, exporter->segment->pid, true);
-	bool is_few = getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	bool is_few = kernel_limit(RLIMIT_NOFILE, &limit) == 0 &&
 			limit.rlim_cur < DESCRIPTORS_FEW;
 	if (is_few) {
 		prom_exporter_publish_slow(exporter);
@@ -115,7 +113,7 @@ static void procfs_open(struct prom_exporter *exporter) {
 	}
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
 		if (is_few && *kept[i] >= 0) {
-			close(*kept[i]);
+			(void)kernel_close(*kept[i]);
 			*kept[i] = -1;
 		}
 		*kept[i] = prom_descriptor_raise(*kept[i]);

@@ -2,56 +2,44 @@
 #include "exporter/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdio.h> /* rename(2), which is declared there */
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "exporter/buf.h"
 
 enum { PATH_BYTES = 640 };
 
 /* What the calling thread must get back: SIGXFSZ as it was. */
 struct quiet {
-	sigset_t mask;
+	uint64_t mask;
 	bool was_pending;
 };
 
-/* sigprocmask is the calling thread's alone in glibc, and pthread_sigmask too new a symbol. */
+static const uint64_t limit_signal = KERNEL_SIGNAL(SIGXFSZ);
+
 static void quiet_start(struct quiet *quiet) {
-	sigset_t limit;
-	sigset_t pending;
-	sigemptyset(&limit);
-	sigaddset(&limit, SIGXFSZ);
-	sigprocmask(SIG_BLOCK, &limit, &quiet->mask);
-	sigemptyset(&pending);
-	sigpending(&pending);
-	quiet->was_pending = sigismember(&pending, SIGXFSZ) == 1;
+	uint64_t pending = 0;
+	(void)kernel_sigmask(SIG_BLOCK, limit_signal, &quiet->mask);
+	(void)kernel_rt_sigpending(&pending, sizeof(pending));
+	quiet->was_pending = (pending & limit_signal) != 0;
 }
 
 static void quiet_stop(const struct quiet *quiet) {
 	const struct timespec at_once = { 0 };
-	sigset_t limit;
 	if (!quiet->was_pending) {
-		sigemptyset(&limit);
-		sigaddset(&limit, SIGXFSZ);
-		while (sigtimedwait(&limit, NULL, &at_once) < 0 && errno == EINTR) {
+		while (kernel_rt_sigtimedwait(&limit_signal, NULL, &at_once,
+				       sizeof(limit_signal)) == -EINTR) {
 		}
 	}
-	sigprocmask(SIG_SETMASK, &quiet->mask, NULL);
+	(void)kernel_sigmask(SIG_SETMASK, quiet->mask, NULL);
 }
 
 static int write_all(int fd, const char *bytes, size_t size_bytes) {
 	while (size_bytes > 0) {
-		ssize_t n = write(fd, bytes, size_bytes);
-		if (n < 0 && errno != EINTR) {
-			return -errno;
+		ssize_t n = kernel_write(fd, bytes, size_bytes);
+		if (n < 0 && n != -EINTR) {
+			return (int)n;
 		}
 		if (n > 0) {
 			bytes += n;
@@ -64,16 +52,16 @@ static int write_all(int fd, const char *bytes, size_t size_bytes) {
 /* O_EXCL: what lies there may be a link to elsewhere; a file of a crash makes room. */
 static int temporary_open(const char *path) {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW;
-	int fd = open(path, flags, 0644);
-	if (fd < 0 && errno == EEXIST && unlink(path) == 0) {
-		fd = open(path, flags, 0644);
+	int fd = kernel_openat(AT_FDCWD, path, flags, 0644);
+	if (fd == -EEXIST && kernel_unlinkat(AT_FDCWD, path, 0) == 0) {
+		fd = kernel_openat(AT_FDCWD, path, flags, 0644);
 	}
-	return fd < 0 ? -errno : fd;
+	return fd;
 }
 
 static int temporary_write(const char *path, const char *bytes, size_t size_bytes) {
 	struct rlimit limit;
-	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size_bytes) {
+	if (kernel_limit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size_bytes) {
 		return -EFBIG;
 	}
 	int fd = temporary_open(path);
@@ -81,11 +69,10 @@ static int temporary_write(const char *path, const char *bytes, size_t size_byte
 		return fd;
 	}
 	int r = write_all(fd, bytes, size_bytes);
-	if (close(fd) < 0 && r == 0) {
-		r = -errno;
-	}
+	int closed = kernel_close(fd);
+	r = r < 0 ? r : closed;
 	if (r < 0) {
-		unlink(path);
+		(void)kernel_unlinkat(AT_FDCWD, path, 0);
 	}
 	return r;
 }
@@ -102,8 +89,7 @@ static int nameless_open(const char *path) {
 		memcpy(folder, path, length);
 		folder[length] = '\0';
 	}
-	int fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
-	return fd < 0 ? -errno : fd;
+	return kernel_openat(AT_FDCWD, folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
 }
 
 /* Writes a file that gets its name when it is whole; fails where there is one of that name. */
@@ -120,17 +106,17 @@ static int nameless_write(const char *path, const char *bytes, size_t size_bytes
 	prom_buf_uint(&name, (uint64_t)fd);
 	prom_buf_char(&name, '\0');
 	int r = write_all(fd, bytes, size_bytes);
-	if (r == 0 && linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0) {
-		r = -errno;
+	if (r == 0) {
+		r = kernel_linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
 	}
-	close(fd);
+	(void)kernel_close(fd);
 	return r;
 }
 
 /* A device or a FIFO, by its own name or through a link like /dev/stdout: not to be replaced. */
 static bool is_special(const char *path) {
 	struct statx status;
-	return syscall(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &status) == 0 &&
+	return kernel_statx(AT_FDCWD, path, 0, STATX_TYPE, &status) == 0 &&
 			!S_ISREG(status.stx_mode);
 }
 
@@ -138,17 +124,15 @@ int prom_file_write(const char *path, const char *bytes, size_t size_bytes) {
 	char temporary[PATH_BYTES];
 	struct prom_buf name;
 	struct quiet quiet;
-	int saved_errno = errno;
 	prom_buf_init(&name, temporary, sizeof(temporary));
 	prom_buf_text(&name, path);
 	prom_buf_char(&name, '.');
-	prom_buf_uint(&name, (uint64_t)getpid());
+	prom_buf_uint(&name, (uint64_t)kernel_getpid());
 	prom_buf_put(&name, ".tmp", sizeof(".tmp"));
 	if (name.failed) {
 		return -ENAMETOOLONG;
 	}
 	if (is_special(path)) {
-		errno = saved_errno;
 		return -EINVAL;
 	}
 	quiet_start(&quiet);
@@ -157,12 +141,13 @@ int prom_file_write(const char *path, const char *bytes, size_t size_bytes) {
 		goto out;
 	}
 	r = temporary_write(temporary, bytes, size_bytes);
-	if (r == 0 && rename(temporary, path) < 0) {
-		r = -errno;
-		unlink(temporary);
+	if (r == 0) {
+		r = kernel_renameat2(AT_FDCWD, temporary, AT_FDCWD, path, 0);
+		if (r < 0) {
+			(void)kernel_unlinkat(AT_FDCWD, temporary, 0);
+		}
 	}
 out:
 	quiet_stop(&quiet);
-	errno = saved_errno;
 	return r;
 }

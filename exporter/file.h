@@ -11,7 +11,7 @@
  * SIGXFSZ.
  *
  * Returns  0, or -errno, -EINVAL where no regular file is; then `path` is as it was and the temporary file is gone
- * Calls    any thread; errno kept
+ * Calls    any thread; errno untouched
  * Source   setrlimit(2), RLIMIT_FSIZE; open(2), O_TMPFILE
  */
 int prom_file_write(const char *path, const char *bytes, size_t size_bytes);

@@ -2,18 +2,14 @@
 #include "exporter/procfs.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/magic.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "exporter/clock.h"
 
 enum {
@@ -50,9 +46,9 @@ static long read_all(int fd, char *out, size_t size) {
 	size_t used = 0;
 
 	while (used < size) {
-		ssize_t count = pread(fd, out + used, size - used, (off_t)used);
-		if (count < 0 && errno != EINTR) {
-			return -errno;
+		ssize_t count = kernel_pread64(fd, out + used, size - used, (off_t)used);
+		if (count < 0 && count != -EINTR) {
+			return count;
 		}
 		if (count == 0) {
 			break;
@@ -63,17 +59,17 @@ static long read_all(int fd, char *out, size_t size) {
 }
 
 static int open_file(int directory_fd, const char *path) {
-	return openat(directory_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return kernel_openat(directory_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
 }
 
 long prom_procfs__read_file(int directory_fd, const char *path, char *out, size_t size) {
 	int fd = open_file(directory_fd, path);
 
 	if (fd < 0) {
-		return -errno;
+		return fd;
 	}
 	long length = read_all(fd, out, size);
-	close(fd);
+	(void)kernel_close(fd);
 	return length;
 }
 
@@ -88,7 +84,7 @@ static long read_kept(int fd, int directory_fd, const char *path, char *out,
 
 static void close_kept(int *fd) {
 	if (*fd >= 0) {
-		close(*fd);
+		(void)kernel_close(*fd);
 	}
 	*fd = -1;
 }
@@ -99,10 +95,8 @@ static bool has_shared_table(const struct prom_procfs *procfs) {
 	char path[PROM_PROCFS__PATH_BYTES];
 
 	prom_procfs__put_path(path, "fd/", (uint64_t)procfs->proc_fd, "");
-	return (int)syscall(SYS_statx, procfs->proc_fd, "", AT_EMPTY_PATH, STATX_INO,
-			       &ours) == 0 &&
-			(int)syscall(SYS_statx, procfs->self_fd, path, 0, STATX_INO,
-					&theirs) == 0 &&
+	return kernel_statx(procfs->proc_fd, "", AT_EMPTY_PATH, STATX_INO, &ours) == 0 &&
+			kernel_statx(procfs->self_fd, path, 0, STATX_INO, &theirs) == 0 &&
 			ours.stx_ino == theirs.stx_ino &&
 			ours.stx_dev_major == theirs.stx_dev_major &&
 			ours.stx_dev_minor == theirs.stx_dev_minor;
@@ -124,12 +118,12 @@ int prom_procfs__open_at(struct prom_procfs *procfs, int proc_fd, int cgroup_fd,
 	procfs->boot_time_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
 	prom_procfs__put_path(path, "", (uint64_t)pid, "");
 	/* "self" is right in a /proc of another pid namespace, too */
-	procfs->self_fd = openat(proc_fd, own ? "self" : path,
-			O_PATH | O_DIRECTORY | O_CLOEXEC);
+	procfs->self_fd = kernel_openat(proc_fd, own ? "self" : path,
+			O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 	if (procfs->self_fd < 0) {
-		return -errno;
+		return procfs->self_fd;
 	}
-	procfs->is_kernel = fstatfs(proc_fd, &status) == 0 &&
+	procfs->is_kernel = kernel_fstatfs(proc_fd, &status) == 0 &&
 			status.f_type == PROC_SUPER_MAGIC;
 	procfs->shares_table = own && has_shared_table(procfs);
 	int folder_fd = own ? proc_fd : procfs->self_fd;
@@ -142,12 +136,12 @@ int prom_procfs__open_at(struct prom_procfs *procfs, int proc_fd, int cgroup_fd,
 
 int prom_procfs_open(struct prom_procfs *procfs, int pid, bool own) {
 	int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-	int proc_fd = open("/proc", flags);
-	int error = errno;
-	int cgroup_fd = open("/sys/fs/cgroup", flags); /* may be absent: no limit then */
+	int proc_fd = kernel_openat(AT_FDCWD, "/proc", flags, 0);
+	/* may be absent: no limit then */
+	int cgroup_fd = kernel_openat(AT_FDCWD, "/sys/fs/cgroup", flags, 0);
 	int r = prom_procfs__open_at(procfs, proc_fd, cgroup_fd, pid, own);
 
-	return proc_fd < 0 ? -error : r;
+	return proc_fd < 0 ? proc_fd : r;
 }
 
 void prom_procfs_close(struct prom_procfs *procfs) {
@@ -273,16 +267,16 @@ static void read_own(struct prom_figures *out) {
 	struct rlimit limit;
 
 	SET(out, cpu_ns, clock_ns(CLOCK_PROCESS_CPUTIME_ID));
-	if (getrusage(RUSAGE_SELF, &usage) == 0) {
+	if (kernel_getrusage(RUSAGE_SELF, &usage) == 0) {
 		SET(out, page_faults_minor, (uint64_t)usage.ru_minflt);
 		SET(out, page_faults_major, (uint64_t)usage.ru_majflt);
 		SET(out, context_switches_voluntary, (uint64_t)usage.ru_nvcsw);
 		SET(out, context_switches_involuntary, (uint64_t)usage.ru_nivcsw);
 	}
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+	if (kernel_limit(RLIMIT_NOFILE, &limit) == 0) {
 		SET(out, max_fds, limit.rlim_cur);
 	}
-	if (getrlimit(RLIMIT_AS, &limit) == 0) {
+	if (kernel_limit(RLIMIT_AS, &limit) == 0) {
 		SET(out, virtual_max_bytes, limit.rlim_cur);
 	}
 }

@@ -25,7 +25,7 @@ struct prom_procfs {
 	bool own; /* figures of the process that we live in */
 	uint64_t boot_time_ns; /* unix time of boot, by the clocks: /proc/stat may be hidden */
 
-	/* private, constant once open: files that are read again and again, -1 = none */
+	/* private, constant once open: files that are read again and again, below 0 = none */
 	int stat_fd, statm_fd, netstat_fd, cgroup_fd;
 	bool is_kernel; /* a real /proc, where the size of a folder fd/ is their number */
 	bool shares_table; /* our descriptors are among those of the process */

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdalign.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "exporter/buf.h"
 #include "exporter/procfs.h"
 
 enum { DIRECTORY_BYTES = 4096 };
+
+/* Source: getdents64(2), struct linux_dirent64 */
+struct entry {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t bytes; /* of this entry; the next one follows */
+	uint8_t type;
+	char name[];
+};
 
 void prom_procfs__put_path(char out[PROM_PROCFS__PATH_BYTES], const char *prefix,
 		uint64_t number, const char *suffix) {
@@ -26,33 +31,31 @@ void prom_procfs__put_path(char out[PROM_PROCFS__PATH_BYTES], const char *prefix
 /* Calls `take` with the number of each entry that is one; stops when it returns false. */
 static int for_each_number(int directory_fd, const char *path,
 		bool (*take)(void *user, uint64_t number), void *user) {
-	alignas(struct dirent64) char bytes[DIRECTORY_BYTES];
-	int fd = openat(directory_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	alignas(struct entry) char bytes[DIRECTORY_BYTES];
+	int fd = kernel_openat(directory_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	ssize_t length;
 
 	if (fd < 0) {
-		return -errno;
+		return fd;
 	}
-	while ((length = getdents64(fd, bytes, sizeof(bytes))) > 0) {
+	while ((length = kernel_getdents64(fd, bytes, sizeof(bytes))) > 0) {
 		for (ssize_t at = 0; at < length;) {
-			const struct dirent64 *entry =
-					(const struct dirent64 *)(const void *)(bytes +
-							at);
+			const struct entry *entry =
+					(const struct entry *)(const void *)(bytes + at);
 			uint64_t number = 0;
-			const char *c = entry->d_name;
+			const char *c = entry->name;
 			for (; *c >= '0' && *c <= '9'; c++) {
 				number = number * 10 + (uint64_t)(*c - '0');
 			}
-			if (c != entry->d_name && *c == '\0' && !take(user, number)) {
-				close(fd);
+			if (c != entry->name && *c == '\0' && !take(user, number)) {
+				(void)kernel_close(fd);
 				return 0;
 			}
-			at += entry->d_reclen;
+			at += entry->bytes;
 		}
 	}
-	int r = length < 0 ? -errno : 0;
-	close(fd);
-	return r;
+	(void)kernel_close(fd);
+	return (int)length;
 }
 
 static bool count_one(void *user, uint64_t number) {
@@ -69,8 +72,8 @@ static int count_fds(const struct prom_procfs *procfs, const char *path, uint64_
 	*out = 0;
 	/* Linux 6.2 and later tell it as the folder's size; 0 = none, or an older kernel. */
 	if (procfs->is_kernel &&
-			(int)syscall(SYS_statx, procfs->self_fd, path, 0, STATX_SIZE,
-					&status) == 0 &&
+			kernel_statx(procfs->self_fd, path, 0, STATX_SIZE, &status) ==
+					0 &&
 			status.stx_size > 0) {
 		*out = status.stx_size;
 		return 0;
