@@ -9,7 +9,7 @@
  * from just before it on no host thread makes a system call on our account. Counting goes on in the memory that is there. A filter
  * that was there before us, and is not the whole container's, may forbid anything: then we
  * do nothing at all, unless PROMSHIM_TUNE=seccomp=1 says that it allows what we need
- * (syscalls.def).
+ * (exporter/base/kernel.def).
  */
 
 #include <stdbool.h>
