@@ -115,7 +115,6 @@ static int path_status(const char *path, struct statx *out) {
 }
 
 static uint64_t device_of(const struct statx *status) {
-	/* NOLINTNEXTLINE(clang-analyzer-core.*): takes -errno for a possible 0 */
 	return (uint64_t)status->stx_dev_major << 32 | status->stx_dev_minor;
 }
 
