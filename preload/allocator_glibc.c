@@ -4,14 +4,10 @@
 #include <errno.h>
 #include <malloc.h>
 #include <sched.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "preload/clock.h"
 #include "preload/copy.h"
 #include "preload/keeper.h"
@@ -42,31 +38,40 @@ struct question {
 enum { NOBODY = 0, BEGINNING = -1, NO_MORE = -2 };
 static _Atomic int32_t asker;
 
+/* Source: struct sigaction of the kernel's asm/signal.h, the same on x86-64 and aarch64. */
+struct action {
+	void (*handler)(int number);
+	unsigned long flags;
+	void (*restorer)(int number); /* without one x86-64 runs no handler */
+	uint64_t mask;
+};
+enum { RESTORER = 0x04000000 }; /* SA_RESTORER, which libc's headers keep back */
+
 static void give_up(int number) {
 	(void)number;
-	syscall(SYS_exit_group, CRASHED);
+	kernel_exit_group(CRASHED);
 }
 
 /* In the process that asks: handlers are its own, and nothing of ours. */
 static int ask(void *arg) {
 	static const int fatal[] = { SIGSEGV, SIGBUS, SIGABRT };
 	struct question *question = arg;
-	struct sigaction action = { .sa_handler = give_up };
-	sigset_t set;
-	sigemptyset(&set);
+	/* nobody returns from the handler */
+	const struct action action = { give_up, RESTORER, give_up, 0 };
+	uint64_t set = 0;
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++) {
-		sigaction(fatal[i], &action, NULL);
-		sigaddset(&set, fatal[i]);
+		kernel_rt_sigaction(fatal[i], &action, NULL, sizeof(action.mask));
+		set |= KERNEL_SIGNAL(fatal[i]);
 	}
 	/* the host may end while we wait for an arena, or may have ended just now */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != question->host) {
-		syscall(SYS_exit_group, 0);
+	kernel_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (kernel_getppid() != question->host) {
+		kernel_exit_group(0);
 	}
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	kernel_sigmask(SIG_UNBLOCK, set, NULL);
 	question->info = shim_libc.mallinfo2();
 	atomic_store_explicit(&question->answered, true, memory_order_release);
-	syscall(SYS_exit_group, 0);
+	kernel_exit_group(0);
 	return 0;
 }
 
@@ -76,6 +81,20 @@ static int ask(void *arg) {
  */
 static bool has_crashed(pid_t pid, int status) {
 	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == CRASHED;
+}
+
+/* Returns the pid, or -errno when who waits for every child was there first. */
+static pid_t reap(pid_t pid, int *status) {
+	pid_t r;
+	do {
+		r = kernel_wait4(pid, status, (int)__WCLONE, NULL);
+	} while (r == -EINTR);
+	return r;
+}
+
+static void end(pid_t pid) {
+	kernel_kill(pid, SIGKILL);
+	(void)reap(pid, NULL);
 }
 
 /*
@@ -88,15 +107,13 @@ static bool await(pid_t pid) {
 	const struct timespec step = { 0, 1000000 };
 	int status = 0;
 	for (int i = 0; i < PATIENCE_MS && !shim_keeper_is_stopping(); i++) {
-		pid_t r = waitpid(pid, &status, (int)__WCLONE | WNOHANG);
-		if (r == pid || (r < 0 && errno != EINTR)) {
+		pid_t r = kernel_wait4(pid, &status, (int)__WCLONE | WNOHANG, NULL);
+		if (r == pid || (r < 0 && r != -EINTR)) {
 			return has_crashed(r, status);
 		}
-		nanosleep(&step, NULL);
+		kernel_nanosleep(&step, NULL);
 	}
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR) {
-	}
+	end(pid);
 	return false;
 }
 
@@ -145,9 +162,7 @@ static bool ask_apart(struct question *question, bool in_copy) {
 		return !has_crashed_often(crashed);
 	}
 	int status = 0;
-	pid_t ended;
-	while ((ended = waitpid(pid, &status, (int)__WCLONE)) < 0 && errno == EINTR) {
-	}
+	pid_t ended = reap(pid, &status);
 	forget(pid);
 	shim_copy_release();
 	return !has_crashed(ended, status);
@@ -162,14 +177,12 @@ void shim_allocator_glibc_end(void) {
 	while (!atomic_compare_exchange_weak_explicit(&asker, &seen, NO_MORE,
 			memory_order_relaxed, memory_order_relaxed)) {
 		if (seen == BEGINNING) { /* for a moment: our thread is in clone */
-			sched_yield();
+			kernel_sched_yield();
 			seen = NOBODY;
 		}
 	}
 	if (seen > 0) {
-		kill(seen, SIGKILL);
-		while (waitpid(seen, NULL, (int)__WCLONE) < 0 && errno == EINTR) {
-		}
+		end(seen);
 	}
 }
 
@@ -199,12 +212,12 @@ bool shim_allocator_glibc_take(struct shim_allocator_stats *stats,
 	if (!shim_real.is_glibc || shim_libc.mallinfo2 == NULL || is_damaged) {
 		return true;
 	}
-	struct question *question = mmap(NULL, sizeof(*question), PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (question == MAP_FAILED) {
+	struct question *question =
+			kernel_map(sizeof(*question), PROT_READ | PROT_WRITE, MAP_SHARED);
+	if (question == NULL) {
 		return true;
 	}
-	question->host = getpid();
+	question->host = kernel_getpid();
 	is_damaged = !ask_apart(question, resident_bytes <= COPY_MAX_BYTES);
 	/* a torn copy may answer what cannot be */
 	const struct mallinfo2 *info = &question->info;
@@ -212,6 +225,6 @@ bool shim_allocator_glibc_take(struct shim_allocator_stats *stats,
 			info->fordblks <= info->arena && info->uordblks <= info->arena) {
 		publish(stats, info);
 	}
-	munmap(question, sizeof(*question));
+	kernel_munmap(question, sizeof(*question));
 	return !is_damaged;
 }

@@ -2,9 +2,8 @@
 #include "preload/block.h"
 
 #include <errno.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "preload/quiet.h"
 #include "preload/real.h"
 #include "preload/segment.h"
@@ -20,7 +19,7 @@ static uint32_t index_of(const struct shim_control *control) {
 }
 
 static bool is_gone(int32_t pid, uint32_t tid) {
-	return syscall(SYS_tgkill, pid, tid, 0) != 0 && errno == ESRCH;
+	return kernel_tgkill(pid, (pid_t)tid, 0) == -ESRCH;
 }
 
 /*
@@ -89,7 +88,7 @@ static bool process_is_ours(void) {
 	if (atomic_load_explicit(&shim_process->alive, memory_order_acquire) == 0) {
 		shim_start_child();
 	}
-	return shim_segment != NULL && shim_process->pid == getpid();
+	return shim_segment != NULL && shim_process->pid == kernel_getpid();
 }
 
 void shim_block_open(struct shim_control *control) {
@@ -110,7 +109,7 @@ struct shim_control *shim_block_attach(void) {
 	if (!process_is_ours()) {
 		return NULL;
 	}
-	uint32_t tid = (uint32_t)syscall(SYS_gettid);
+	uint32_t tid = (uint32_t)kernel_gettid();
 	struct shim_control *control = adopt(tid);
 	if (control == NULL) {
 		control = append(tid);

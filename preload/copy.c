@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/copy.h"
 
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "exporter/base/kernel.h"
 #include "preload/clock.h"
 #include "preload/quiet.h"
 
@@ -42,6 +42,6 @@ void shim_copy_soon(void) {
 	/* acquire: pairs with the release in shim_copy_release */
 	while (atomic_load_explicit(&held, memory_order_acquire) != 0 &&
 			shim_clock_ns(CLOCK_MONOTONIC) - now < SOON_NS) {
-		sched_yield();
+		kernel_sched_yield();
 	}
 }

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "exporter/base/kernel.h"
 
 static const char *base_name(const char *path) {
 	const char *slash = strrchr(path, '/');
@@ -43,7 +43,7 @@ static bool is_interpreter(const char *name) {
 
 static bool is_regular_file(const char *path) {
 	struct statx status;
-	return syscall(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &status) == 0 &&
+	return kernel_statx(AT_FDCWD, path, 0, STATX_TYPE, &status) == 0 &&
 			S_ISREG(status.stx_mode);
 }
 
@@ -96,8 +96,8 @@ static const char *script_of(const char *name, int argc, char *const *argv) {
 
 static bool is_same_file(const char *a, const char *b) {
 	struct statx x, y;
-	return syscall(SYS_statx, AT_FDCWD, a, 0, STATX_INO, &x) == 0 &&
-			syscall(SYS_statx, AT_FDCWD, b, 0, STATX_INO, &y) == 0 &&
+	return kernel_statx(AT_FDCWD, a, 0, STATX_INO, &x) == 0 &&
+			kernel_statx(AT_FDCWD, b, 0, STATX_INO, &y) == 0 &&
 			x.stx_ino == y.stx_ino && x.stx_dev_major == y.stx_dev_major &&
 			x.stx_dev_minor == y.stx_dev_minor;
 }
@@ -155,14 +155,16 @@ bool shim_identity_is_sandboxed(int argc, char *const *argv) {
 }
 
 void shim_identity_executable(char *out, size_t size_bytes) {
-	ssize_t length = readlink("/proc/self/exe", out, size_bytes - 1);
+	ssize_t length = kernel_readlinkat(AT_FDCWD, "/proc/self/exe", out,
+			size_bytes - 1);
 	out[length > 0 ? length : 0] = '\0';
 }
 
 unsigned long long shim_identity_pid_namespace(void) {
 	char link[64]; /* "pid:[4026531836]" */
 	unsigned long long inode = 0;
-	ssize_t length = readlink("/proc/self/ns/pid", link, sizeof(link));
+	ssize_t length = kernel_readlinkat(AT_FDCWD, "/proc/self/ns/pid", link,
+			sizeof(link));
 	for (ssize_t i = 0; i < length; i++) {
 		if (link[i] >= '0' && link[i] <= '9') {
 			inode = inode * 10 + (unsigned long long)(link[i] - '0');

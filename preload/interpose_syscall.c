@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "preload/aside.h"
 #include "preload/compiler.h"
 #include "preload/copy.h"
@@ -38,7 +38,7 @@ static bool is_ours(void) {
 	return shim_quiet() ||
 			atomic_load_explicit(&shim_process->alive,
 					memory_order_acquire) == 0 ||
-			shim_process->pid == getpid();
+			shim_process->pid == kernel_getpid();
 }
 
 static void tell(bool leaving) {

@@ -4,12 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "preload/control.h"
 #include "preload/real.h"
 
@@ -23,13 +20,13 @@ enum {
 /* Maps a stack of our own: glibc's cache of stacks belongs to the host. */
 static int create_on(struct shim_own_thread *own, size_t bytes) {
 	size_t guard = (size_t)sysconf(_SC_PAGESIZE);
-	char *stack = mmap(NULL, bytes + guard, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-	if (stack == MAP_FAILED) {
-		return errno;
+	char *stack = kernel_map(bytes + guard, PROT_NONE,
+			MAP_PRIVATE | MAP_NORESERVE | MAP_STACK);
+	if (stack == NULL) {
+		return ENOMEM;
 	}
 	pthread_attr_t attr;
-	int r = mprotect(stack + guard, bytes, PROT_READ | PROT_WRITE) != 0 ? errno : 0;
+	int r = -kernel_mprotect(stack + guard, bytes, PROT_READ | PROT_WRITE);
 	if (r == 0) {
 		r = shim_libc.pthread_attr_init(&attr);
 	}
@@ -42,7 +39,7 @@ static int create_on(struct shim_own_thread *own, size_t bytes) {
 		shim_libc.pthread_attr_destroy(&attr);
 	}
 	if (r != 0) {
-		munmap(stack, bytes + guard);
+		kernel_munmap(stack, bytes + guard);
 		return r;
 	}
 	own->stack = stack;
@@ -50,7 +47,10 @@ static int create_on(struct shim_own_thread *own, size_t bytes) {
 	return 0;
 }
 
-/* All signals blocked from the first instruction; glibc keeps its own two (setuid) open. */
+/*
+ * All signals blocked from the first instruction, but for glibc's own two: with the second it has
+ * each thread follow a setuid. Source: glibc's internal-signals.h, SIGCANCEL and SIGSETXID.
+ */
 int shim_own_thread_create(struct shim_own_thread *own) {
 	if (shim_libc.pthread_attr_init == NULL ||
 			shim_libc.pthread_attr_setstack == NULL ||
@@ -58,9 +58,9 @@ int shim_own_thread_create(struct shim_own_thread *own) {
 			shim_libc.pthread_join == NULL) {
 		return ENOSYS;
 	}
-	sigset_t all, before;
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before);
+	const uint64_t all = ~(KERNEL_SIGNAL(32) | KERNEL_SIGNAL(33));
+	uint64_t before;
+	kernel_sigmask(SIG_SETMASK, all, &before);
 	shim_mute();
 	int r = EINVAL;
 	/* static TLS lies on the stack too: glibc knows how much, under a private name */
@@ -70,7 +70,7 @@ int shim_own_thread_create(struct shim_own_thread *own) {
 		r = create_on(own, bytes);
 	}
 	shim_unmute();
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	kernel_sigmask(SIG_SETMASK, before, NULL);
 	return r;
 }
 
@@ -83,7 +83,7 @@ const char *shim_own_thread_refused(int error) {
 }
 
 void shim_own_thread_bury(struct shim_own_thread *own) {
-	munmap(own->stack, own->stack_bytes);
+	kernel_munmap(own->stack, own->stack_bytes);
 	own->stack = NULL;
 }
 
@@ -94,23 +94,24 @@ void shim_own_thread_bury(struct shim_own_thread *own) {
  */
 int shim_own_table(void) {
 	enum { UNSHARE = 2 }; /* CLOSE_RANGE_UNSHARE of linux/close_range.h */
-	if (syscall(SYS_close_range, 0, ~0U, UNSHARE) != 0) {
-		if (syscall(SYS_unshare, CLONE_FILES) != 0) {
-			return errno;
+	if (kernel_close_range(0, ~0U, UNSHARE) != 0) {
+		int r = kernel_unshare(CLONE_FILES);
+		if (r != 0) {
+			return -r;
 		}
 		struct rlimit limit = { 0, 0 };
-		getrlimit(RLIMIT_NOFILE, &limit);
+		kernel_limit(RLIMIT_NOFILE, &limit);
 		int end = limit.rlim_cur < CLOSE_MAX ? (int)limit.rlim_cur : CLOSE_MAX;
 		for (int fd = 0; fd < end; fd++) {
-			close(fd);
+			kernel_close(fd);
 		}
 	}
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null = kernel_openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
 	if (null < 0) { /* in a bare chroot; what cannot be read or written will do, too */
-		null = open("/", O_PATH | O_CLOEXEC);
+		null = kernel_openat(AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0);
 	}
 	if (null < 0) {
-		return errno;
+		return -null;
 	}
-	return null != 0 || dup(0) != 1 || dup(0) != 2 ? EMFILE : 0;
+	return null != 0 || kernel_dup(0) != 1 || kernel_dup(0) != 2 ? EMFILE : 0;
 }

@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <unistd.h>
+
+#include "exporter/base/kernel.h"
 
 /* Filters in force or about to be. Relaxed: who installs one stores it before it calls. */
 static _Atomic uint32_t filters;
@@ -54,12 +55,12 @@ static bool read_status(const char *path, long *mode, long *count) {
 	char text[1024 + KEPT];
 	size_t used = 0;
 	*mode = *count = -1;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = kernel_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0) {
 		return false;
 	}
 	for (;;) {
-		ssize_t r = read(fd, text + used, sizeof(text) - 1 - used);
+		ssize_t r = kernel_read(fd, text + used, sizeof(text) - 1 - used);
 		size_t end = used + (r > 0 ? (size_t)r : 0);
 		text[end] = '\0';
 		const char *found = strstr(text, mode_key);
@@ -76,7 +77,7 @@ static bool read_status(const char *path, long *mode, long *count) {
 		used = end < KEPT ? end : KEPT;
 		memmove(text, text + end - used, used);
 	}
-	close(fd);
+	kernel_close(fd);
 	return true;
 }
 
@@ -84,7 +85,7 @@ static bool look(void) {
 	long mode, count, first_mode, first_count;
 	if (!read_status("/proc/self/status", &mode, &count)) {
 		/* no /proc: the filter that forbids this question is the rarer misfortune */
-		return prctl(PR_GET_SECCOMP) > 0;
+		return kernel_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) > 0;
 	}
 	if (mode <= 0) { /* none, or a kernel without seccomp */
 		return false;

@@ -4,8 +4,8 @@
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "exporter/base/kernel.h"
 
 struct ids {
 	uid_t uid[3]; /* real, effective, saved */
@@ -18,9 +18,9 @@ static struct ids noted;
 
 static void take(struct ids *out) {
 	memset(out, 0, sizeof(*out));
-	(void)getresuid(&out->uid[0], &out->uid[1], &out->uid[2]);
-	(void)getresgid(&out->gid[0], &out->gid[1], &out->gid[2]);
-	out->secure_bits = prctl(PR_GET_SECUREBITS);
+	(void)kernel_getresuid(&out->uid[0], &out->uid[1], &out->uid[2]);
+	(void)kernel_getresgid(&out->gid[0], &out->gid[1], &out->gid[2]);
+	out->secure_bits = kernel_prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
 }
 
 void shim_rights_note(void) {
@@ -31,7 +31,7 @@ void shim_rights_note(void) {
 static bool capabilities(int tid,
 		struct __user_cap_data_struct out[_LINUX_CAPABILITY_U32S_3]) {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, tid };
-	return syscall(SYS_capget, &head, out) == 0;
+	return kernel_capget(&head, out) == 0;
 }
 
 bool shim_rights_differ(uint32_t tid) {

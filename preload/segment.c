@@ -3,10 +3,9 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "preload/clock.h"
 
 /*
@@ -32,12 +31,10 @@ static uint32_t block_limit(const struct shim_segment *segment) {
 
 /* A huge page would turn one touched counter into 2 MiB. */
 static void *map(uint64_t bytes, int protection) {
-	void *p = mmap(NULL, bytes, protection,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED) {
-		return NULL;
+	void *p = kernel_map(bytes, protection, MAP_PRIVATE | MAP_NORESERVE);
+	if (p != NULL) {
+		(void)kernel_madvise(p, bytes, MADV_NOHUGEPAGE);
 	}
-	(void)madvise(p, bytes, MADV_NOHUGEPAGE);
 	return p;
 }
 
@@ -53,8 +50,8 @@ static struct shim_segment *reserve(void) {
 		if (p == NULL) {
 			continue;
 		}
-		if (mprotect(p + page, CHUNK_BYTES, PROT_READ | PROT_WRITE) != 0) {
-			munmap(p, reserve_bytes[i] + page);
+		if (kernel_mprotect(p + page, CHUNK_BYTES, PROT_READ | PROT_WRITE) != 0) {
+			kernel_munmap(p, reserve_bytes[i] + page);
 			return NULL;
 		}
 		struct shim_segment *segment = (void *)(p + page);
@@ -74,15 +71,15 @@ static struct shim_segment *reserve(void) {
 
 static void publish(struct shim_segment *segment) {
 	segment->created_ns = shim_clock_ns(CLOCK_REALTIME);
-	segment->pid = getpid();
-	segment->parent_pid = getppid();
-	segment->uid = getuid();
+	segment->pid = kernel_getpid();
+	segment->parent_pid = kernel_getppid();
+	segment->uid = kernel_getuid();
 	/* release: whoever sees the magic sees the rest of the head */
 	__atomic_store_n(&segment->magic, SHIM_MAGIC, __ATOMIC_RELEASE);
 }
 
 static void revive(void) {
-	shim_process->pid = getpid();
+	shim_process->pid = kernel_getpid();
 	/* relaxed: the one thread there is */
 	atomic_store_explicit(&shim_process->host_threads, 1, memory_order_relaxed);
 	/* release: pairs with the acquire in shim_block_attach */
@@ -98,11 +95,11 @@ int shim_segment_create(void) {
 			block_limit(segment) * sizeof(struct shim_control);
 	char *private = map(bytes, PROT_READ | PROT_WRITE);
 	if (private == NULL) {
-		munmap(segment, segment->reserved_bytes);
+		kernel_munmap(segment, segment->reserved_bytes);
 		return -ENOMEM;
 	}
 	/* Before Linux 4.14 only the atfork handler tells children apart. */
-	(void)madvise(private, bytes, MADV_WIPEONFORK);
+	(void)kernel_madvise(private, bytes, MADV_WIPEONFORK);
 	shim_process = (void *)private;
 	shim_controls = (void *)(private + PROCESS_BYTES);
 	publish(segment);
@@ -188,7 +185,7 @@ bool shim_segment_commit(uint32_t index) {
 		uint64_t grown = ready + CHUNK_BYTES < segment->reserved_bytes
 				? ready + CHUNK_BYTES
 				: segment->reserved_bytes;
-		if (mprotect((char *)segment + ready, grown - ready,
+		if (kernel_mprotect((char *)segment + ready, grown - ready,
 				    PROT_READ | PROT_WRITE) != 0) {
 			return false;
 		}

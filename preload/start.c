@@ -2,12 +2,9 @@
 #include "preload/start.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "preload/clock.h"
 #include "preload/keeper.h"
 #include "preload/messages.h"
@@ -145,7 +142,7 @@ bool shim_start_is_waiting(void) {
 
 /* An orphan is a daemon in the making: who served it before is gone. */
 static bool child_is_old_enough(void) {
-	if (getppid() != shim_segment->parent_pid) {
+	if (kernel_getppid() != shim_segment->parent_pid) {
 		return true;
 	}
 	return shim_clock_ns(CLOCK_MONOTONIC) - shim_process->forked_ns >= CHILD_AGE_NS;
@@ -153,7 +150,8 @@ static bool child_is_old_enough(void) {
 
 static bool is_on_signal_stack(void) {
 	stack_t stack;
-	return sigaltstack(NULL, &stack) == 0 && (stack.ss_flags & SS_ONSTACK) != 0;
+	return kernel_sigaltstack(NULL, &stack) == 0 &&
+			(stack.ss_flags & SS_ONSTACK) != 0;
 }
 
 /* Returns whether the question is settled: nothing wanted, or started. */
@@ -166,7 +164,7 @@ static bool try_keeper(void) {
 		return true;
 	}
 	if (shim_start_is_off() || shim_tls.muted != 0 || shim_tls.creating != 0 ||
-			shim_process->pid != getpid() || !child_is_old_enough() ||
+			shim_process->pid != kernel_getpid() || !child_is_old_enough() ||
 			is_on_signal_stack()) {
 		return false;
 	}
