@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "exporter/base/kernel.h"
 #include "preload/aside.h"
 #include "preload/clock.h"
 #include "preload/compiler.h"
@@ -23,9 +24,7 @@ enum { EMPTY_NS = 100000000 };
 /* Our threads have followed the caller. */
 static void followed(void) {
 	if (!shim_quiet() && shim_keeper_is_running()) {
-		int saved = errno;
 		shim_rights_note();
-		errno = saved;
 	}
 }
 
@@ -66,20 +65,20 @@ SHIM_EXPORT int capset(void *head, const void *data);
 static bool is_emptying(int r, uint64_t since_ns) {
 	/* relaxed: a count */
 	return r != 0 && (errno == EINVAL || errno == EUSERS) &&
-			shim_clock_ns(CLOCK_MONOTONIC) - since_ns < EMPTY_NS &&
+			shim_clock_quietly_ns() - since_ns < EMPTY_NS &&
 			atomic_load_explicit(&shim_process->host_threads,
 					memory_order_relaxed) <= 1;
 }
 
-#define CALL_ALONE(call)                                    \
-	bool stopped = shim_aside(shim_keeper_is_running);  \
-	uint64_t since_ns = shim_clock_ns(CLOCK_MONOTONIC); \
-	int r = (call);                                     \
-	while (stopped && is_emptying(r, since_ns)) {       \
-		sched_yield();                              \
-		r = (call);                                 \
-	}                                                   \
-	shim_aside_end(stopped);                            \
+#define CALL_ALONE(call)                                           \
+	bool stopped = shim_aside(shim_keeper_is_running);         \
+	uint64_t since_ns = stopped ? shim_clock_quietly_ns() : 0; \
+	int r = (call);                                            \
+	while (stopped && is_emptying(r, since_ns)) {              \
+		kernel_sched_yield();                              \
+		r = (call);                                        \
+	}                                                          \
+	shim_aside_end(stopped);                                   \
 	return r;
 
 /* Source: unshare(2), setns(2), EINVAL and EUSERS for multithreaded callers. */

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/keeper.h"
 
-#include <errno.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "preload/block.h"
 #include "preload/clock.h"
 #include "preload/copy.h"
@@ -86,8 +82,8 @@ static void renounce(uint32_t tid) {
 static void *serve(void *arg) {
 	shim_copy_release();
 	shim_tls.muted = 1;
-	prctl(PR_SET_NAME, "promshim-server");
-	uint32_t tid = (uint32_t)syscall(SYS_gettid);
+	kernel_prctl(PR_SET_NAME, (unsigned long)"promshim-server", 0, 0, 0);
+	uint32_t tid = (uint32_t)kernel_gettid();
 	announce(tid);
 	keeper_tasks->serve();
 	renounce(tid);
@@ -115,8 +111,7 @@ static bool wait_until(uint64_t until_ns) {
 		}
 		struct timespec timeout = { (time_t)(left / TICK_NS),
 			(long)(left % TICK_NS) };
-		syscall(SYS_futex, &stop_wanted, FUTEX_WAIT_PRIVATE, 0, &timeout, NULL,
-				0);
+		kernel_futex(&stop_wanted, FUTEX_WAIT_PRIVATE, 0, &timeout, NULL, 0);
 	}
 }
 
@@ -166,8 +161,8 @@ static void tick_until_stopped(bool can_serve) {
 static void *keep(void *arg) {
 	shim_copy_release();
 	shim_tls.muted = 1;
-	prctl(PR_SET_NAME, "promshim-keeper");
-	uint32_t tid = (uint32_t)syscall(SYS_gettid);
+	kernel_prctl(PR_SET_NAME, (unsigned long)"promshim-keeper", 0, 0, 0);
+	uint32_t tid = (uint32_t)kernel_gettid();
 	announce(tid);
 	int r = shim_own_table();
 	if (r == 0) {
@@ -228,7 +223,7 @@ static bool is_ours(void) {
 	/* acquire: pairs with the release in segment.c */
 	return shim_quiet() ? atomic_load_explicit(&shim_process->alive,
 					      memory_order_acquire) != 0
-			    : shim_process->pid == getpid();
+			    : shim_process->pid == kernel_getpid();
 }
 
 /*
@@ -258,7 +253,7 @@ static bool join_quietly(uint64_t until_ns) {
 		if (shim_libc.pthread_tryjoin_np(keeper.thread, NULL) == 0) {
 			return true;
 		}
-		if (shim_clock_ns(CLOCK_MONOTONIC) >= until_ns) {
+		if (shim_clock_quietly_ns() >= until_ns) {
 			break;
 		}
 	}
@@ -269,7 +264,7 @@ static bool join(unsigned deadline_ms) {
 	struct timespec at = { 0, 0 };
 	uint64_t wait_ns = deadline_ms * 1000000ULL;
 	if (shim_quiet()) {
-		return join_quietly(shim_clock_ns(CLOCK_MONOTONIC) + wait_ns);
+		return join_quietly(shim_clock_quietly_ns() + wait_ns);
 	}
 	uint64_t until_ns = shim_clock_ns(CLOCK_REALTIME) + wait_ns;
 	at.tv_sec = (time_t)(until_ns / TICK_NS);
@@ -278,23 +273,22 @@ static bool join(unsigned deadline_ms) {
 }
 
 void shim_keeper_nudge(void) {
-	syscall(SYS_futex, &stop_wanted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	kernel_futex(&stop_wanted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 bool shim_keeper_stop(unsigned deadline_ms) {
 	uint32_t expected = RUNNING;
-	const uint64_t until_ns =
-			shim_clock_ns(CLOCK_MONOTONIC) + deadline_ms * 1000000ULL;
+	const uint64_t until_ns = shim_clock_quietly_ns() + deadline_ms * 1000000ULL;
 	/* one host thread stops and joins; relaxed: the join orders the rest */
 	while (shim_keeper_exists() &&
 			!atomic_compare_exchange_strong_explicit(&running, &expected,
 					STOPPING, memory_order_relaxed,
 					memory_order_relaxed)) {
-		if (shim_clock_ns(CLOCK_MONOTONIC) >= until_ns) {
+		if (shim_clock_quietly_ns() >= until_ns) {
 			return false;
 		}
 		expected = RUNNING;
-		sched_yield(); /* another host thread starts or stops them */
+		kernel_sched_yield(); /* another host thread starts or stops them */
 	}
 	if (!shim_keeper_exists()) {
 		return true;

@@ -9,9 +9,8 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <unistd.h>
 
-#include "exporter/clock.h"
+#include "exporter/base/kernel.h"
 #include "exporter/exporter.h"
 #include "preload/allocator_glibc.h"
 #include "preload/block.h"
@@ -34,8 +33,8 @@ static int32_t bound_port; /* of PROMSHIM_PORT=0: stays when our threads come ba
 static bool own_malloc_was_looked_for;
 
 static struct prom_exporter *make_exporter(void) {
-	(void)shim_settings_expand(settings.port_file, getpid(), shim_segment->program,
-			port_file, sizeof(port_file));
+	(void)shim_settings_expand(settings.port_file, kernel_getpid(),
+			shim_segment->program, port_file, sizeof(port_file));
 	struct prom_exporter_config config = {
 		.segment = shim_segment,
 		.segment_bytes = shim_segment->reserved_bytes,
@@ -159,7 +158,7 @@ static void after_fork_in_child(void) {
 		shim_start_turn_off(); /* a child's segment takes system calls */
 		return;
 	}
-	if (shim_process == NULL || shim_process->pid == getpid()) {
+	if (shim_process == NULL || shim_process->pid == kernel_getpid()) {
 		return; /* a handler before ours allocated: the child has started */
 	}
 	/* Kernels before 4.14 cannot wipe the page. Relaxed: the one thread there is. */
@@ -231,7 +230,6 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envi
 	}
 	shim_real_find_clock();
 	shim_real_resolve_operators();
-	prom_clock = shim_libc.clock_gettime;
 	read_settings(environment);
 	bool is_alone = settings.mode == SHIM_MODE_SERVE &&
 			shim_identity_is_sandboxed(argc, argv);
@@ -289,7 +287,7 @@ __attribute__((destructor)) static void unload(void) {
 		char path[SHIM_PATH_BYTES];
 		struct prom_exporter *last = make_exporter();
 		if (last != NULL &&
-				shim_settings_expand(settings.textfile, getpid(),
+				shim_settings_expand(settings.textfile, kernel_getpid(),
 						shim_segment->program, path,
 						sizeof(path)) == 0) {
 			prom_exporter_publish_slow(last);

@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/messages.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "exporter/base/kernel.h"
+#include "preload/clock.h"
 #include "preload/layout.h"
 #include "preload/quiet.h"
-#include "preload/real.h"
 #include "preload/text.h"
 #include "preload/value.h"
 
@@ -95,10 +92,7 @@ static void ring_put(struct shim_segment *segment, const char line[SHIM_MESSAGE_
 }
 
 static bool budget_take(void) {
-	struct timespec now;
-
-	shim_libc.clock_gettime(CLOCK_MONOTONIC, &now);
-	uint64_t second = (uint64_t)now.tv_sec;
+	uint64_t second = shim_clock_ns(CLOCK_MONOTONIC) / 1000000000;
 	uint64_t seen = atomic_load_explicit(&state.budget, memory_order_relaxed);
 	uint64_t next;
 	do {
@@ -122,7 +116,7 @@ static struct identity identity_of(int directory_fd, const char *path, int flags
 	struct statx status;
 	struct identity identity = { 0 };
 
-	if ((int)syscall(SYS_statx, directory_fd, path, flags, STATX_INO, &status) == 0) {
+	if (kernel_statx(directory_fd, path, flags, STATX_INO, &status) == 0) {
 		identity.device = (uint64_t)status.stx_dev_major << 32 |
 				status.stx_dev_minor;
 		identity.inode = status.stx_ino;
@@ -142,16 +136,16 @@ static bool is_first_stderr(struct identity identity) {
 static void write_now(int fd, const struct shim_text *text) {
 	struct pollfd writable = { .fd = fd, .events = POLLOUT };
 
-	if (poll(&writable, 1, 0) == 1 &&
+	if (kernel_poll(&writable, 1, 0) == 1 &&
 			(writable.revents & (POLLOUT | POLLERR)) == POLLOUT) {
-		ssize_t written = write(fd, text->bytes, text->used_bytes);
+		ssize_t written = kernel_write(fd, text->bytes, text->used_bytes);
 		(void)written; /* nobody could be told */
 	}
 }
 
 static int open_log(const char *path, int more_flags) {
 	/* O_NONBLOCK: a FIFO without reader must not stop the host */
-	return open(path,
+	return kernel_openat(AT_FDCWD, path,
 			O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC | O_NONBLOCK |
 					more_flags,
 			0600);
@@ -180,7 +174,7 @@ static void write_stderr(const struct shim_text *text) {
 	if (is_first_stderr(identity_of(fd, "", AT_EMPTY_PATH))) {
 		write_now(fd, text);
 	}
-	close(fd);
+	kernel_close(fd);
 }
 
 static void write_path(const struct shim_text *text) {
@@ -192,25 +186,19 @@ static void write_path(const struct shim_text *text) {
 
 	if (fd >= 0) {
 		write_now(fd, text);
-		close(fd);
+		kernel_close(fd);
 	}
 }
 
 /* Our line must not become a SIGPIPE or SIGXFSZ of the host: block, write, take it back. */
 static void write_quietly(uint32_t log, const struct shim_text *text) {
-	static const struct timespec at_once = { 0 };
-	sigset_t ours, before, pending;
+	static const struct timespec at_once = { 0, 0 };
+	uint64_t before, pending = 0;
 
-	sigemptyset(&ours);
-	sigemptyset(&pending);
-	sigpending(&pending);
-	if (sigismember(&pending, SIGPIPE) == 0) { /* one that is pending is the host's */
-		sigaddset(&ours, SIGPIPE);
-	}
-	if (sigismember(&pending, SIGXFSZ) == 0) {
-		sigaddset(&ours, SIGXFSZ);
-	}
-	if (sigprocmask(SIG_BLOCK, &ours, &before) < 0) {
+	kernel_rt_sigpending(&pending, sizeof(pending));
+	/* one that is pending is the host's */
+	uint64_t ours = (KERNEL_SIGNAL(SIGPIPE) | KERNEL_SIGNAL(SIGXFSZ)) & ~pending;
+	if (kernel_sigmask(SIG_BLOCK, ours, &before) < 0) {
 		return;
 	}
 	if (log == LOG_STDERR) {
@@ -218,9 +206,9 @@ static void write_quietly(uint32_t log, const struct shim_text *text) {
 	} else {
 		write_path(text);
 	}
-	while (sigtimedwait(&ours, NULL, &at_once) > 0) {
+	while (kernel_rt_sigtimedwait(&ours, NULL, &at_once, sizeof(ours)) > 0) {
 	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	kernel_sigmask(SIG_SETMASK, before, NULL);
 }
 
 /* Returns whether the line needs no printing any more. */
@@ -239,7 +227,7 @@ static bool print(int level, const char *line) {
 	}
 	shim_text_init(&text, bytes, sizeof(bytes));
 	shim_text_put(&text, "promshim[");
-	shim_text_uint(&text, (uint64_t)getpid());
+	shim_text_uint(&text, (uint64_t)kernel_getpid());
 	shim_text_put(&text, "]: ");
 	shim_text_put(&text,
 			levels[level < SHIM_INFO || level > SHIM_ERROR ? SHIM_ERROR
@@ -301,8 +289,6 @@ static uint32_t log_set(const char *log) {
 }
 
 void shim_messages_init(struct shim_segment *segment, const char *log) {
-	int saved_errno = errno;
-
 	if (log != NULL) {
 		atomic_store_explicit(&state.log, log_set(log), memory_order_release);
 	} else { /* another process now: its own lines to spend */
@@ -312,11 +298,9 @@ void shim_messages_init(struct shim_segment *segment, const char *log) {
 	if (segment != NULL) {
 		early_deliver(segment);
 	}
-	errno = saved_errno;
 }
 
 void shim_message(int level, const char *line) {
-	int saved_errno = errno;
 	int cancel_state;
 	char clean[SHIM_MESSAGE_BYTES];
 
@@ -333,5 +317,4 @@ void shim_message(int level, const char *line) {
 		early_put(level, clean, is_printed);
 	}
 	pthread_setcancelstate(cancel_state, NULL);
-	errno = saved_errno;
 }

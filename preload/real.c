@@ -5,22 +5,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include "exporter/base/kernel.h"
 #include "preload/control.h"
 #include "preload/loader.h"
 #include "preload/quiet.h"
 
-/*
- * Until libc's own is found: another object's may be at work on its start right now, and be the one
- * who allocates.
- */
-static int kernel_clock(clockid_t clock, struct timespec *out) {
-	return (int)syscall(SYS_clock_gettime, clock, out);
-}
-
-struct shim_libc shim_libc = { .clock_gettime = kernel_clock };
+struct shim_libc shim_libc;
 
 /* Set once the table is whole. Release: pairs with the acquire in shim_real_resolve. */
 static _Atomic int resolved;
@@ -88,7 +79,7 @@ static void resolve_operators(void);
  */
 #if defined(__x86_64__)
 /* clang-format off */
-__attribute__((naked)) static long kernel_call(long number, long a, long b, long c, long d,
+__attribute__((naked)) static long call_early(long number, long a, long b, long c, long d,
 		long e, long f) {
 	__asm__("mov %rdi, %rax\n\t"
 		"mov %rsi, %rdi\n\t"
@@ -112,7 +103,7 @@ long shim_real_set_errno(long answer) {
 	return -1;
 }
 #else
-#	define kernel_call resolve_syscall
+#	define call_early resolve_syscall
 #endif
 
 #pragma GCC diagnostic push
@@ -120,7 +111,7 @@ long shim_real_set_errno(long answer) {
 struct shim_real shim_real = {
 #define SHIM_HOOK(group, result, name, parameters, arguments) .name = resolve_##name,
 #include "preload/hooks.def"
-	.syscall = kernel_call,
+	.syscall = call_early,
 };
 #pragma GCC diagnostic pop
 

@@ -85,8 +85,8 @@ struct shim_libc {
 	int (*pthread_attr_setstack)(pthread_attr_t *attr, void *stack, size_t size);
 	int (*pthread_attr_getstacksize)(const pthread_attr_t *attr, size_t *size);
 	struct mallinfo2 (*mallinfo2)(void);
-	int (*clock_gettime)(clockid_t clock,
-			struct timespec *out); /* never another object's */
+	/* never another object's, and only under a filter: preload/clock.h */
+	int (*clock_gettime)(clockid_t clock, struct timespec *out);
 	const char *(*gnu_get_libc_version)(void);
 	int (*register_atfork)(void (*prepare)(void), void (*parent)(void),
 			void (*child)(void), void *object);
@@ -110,8 +110,9 @@ void shim_real_resolve(void);
 void shim_real_resolve_operators(void);
 
 /*
- * Looks for libc's own clock_gettime behind whatever stands in for it. In the constructor: it asks
- * the loader for a handle, which earlier it may not give.
+ * Looks for libc's own clock_gettime behind whatever stands in for it: where no system call may be
+ * made, it tells the time without one. In the constructor: it asks the loader for a handle, which
+ * earlier it may not give.
  */
 void shim_real_find_clock(void);
 

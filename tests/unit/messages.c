@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "preload/clock.h"
 #include "preload/layout.h"
-#include "preload/real.h"
 #include "tests/unit/tap.h"
 
 static char folder[] = "/tmp/promshim-messages-XXXXXX";
@@ -337,7 +337,7 @@ static void test_threads(void) {
 }
 
 int main(void) {
-	shim_libc.clock_gettime = clock_gettime; /* the one above */
+	shim_clock = clock_gettime; /* the one above */
 	if (mkdtemp(folder) == NULL) {
 		return 1;
 	}
