@@ -55,9 +55,6 @@ static const int ours[] = {
 #define KERNEL_CALL5                           KERNEL_CALL1
 #define KERNEL_CALL6                           KERNEL_CALL1
 #include "exporter/base/kernel.def"
-/* what preload/ still asks of libc */
-#define SHIM_SYSCALL(group, name) SYS_##name,
-#include "preload/syscalls.def"
 };
 
 static struct sock_filter code[CALLS + 8];
