@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "exporter/listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -10,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "exporter/base/address.h"
 #include "exporter/base/kernel.h"
 
 enum { BACKLOG = 128, SOCKET_FLAGS = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK };
@@ -28,12 +28,12 @@ static bool address_parse(const char *address, int port, union any_address *out)
 	if (strcmp(address, "localhost") == 0) {
 		address = "127.0.0.1";
 	}
-	if (inet_pton(AF_INET, address, &out->ipv4.sin_addr) == 1) {
+	if (base_address_ipv4(address, (uint8_t *)&out->ipv4.sin_addr)) {
 		out->ipv4.sin_family = AF_INET;
 		out->ipv4.sin_port = htons((uint16_t)port);
 		return true;
 	}
-	if (inet_pton(AF_INET6, address, &out->ipv6.sin6_addr) == 1) {
+	if (base_address_ipv6(address, out->ipv6.sin6_addr.s6_addr)) {
 		out->ipv6.sin6_family = AF_INET6;
 		out->ipv6.sin6_port = htons((uint16_t)port);
 		return true;

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -301,11 +300,8 @@ void shim_messages_init(struct shim_segment *segment, const char *log) {
 }
 
 void shim_message(int level, const char *line) {
-	int cancel_state;
 	char clean[SHIM_MESSAGE_BYTES];
 
-	/* A cancelled host thread must not end here: it may be inside malloc. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	clean_line(clean, line);
 	bool is_printed = print(level, clean);
 	/* acquire: pairs with the release in shim_messages_init */
@@ -316,5 +312,4 @@ void shim_message(int level, const char *line) {
 	} else {
 		early_put(level, clean, is_printed);
 	}
-	pthread_setcancelstate(cancel_state, NULL);
 }

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <unistd.h>
+#include <sys/auxv.h>
 
 #include "exporter/base/kernel.h"
 #include "preload/control.h"
@@ -19,7 +19,7 @@ enum {
 
 /* Maps a stack of our own: glibc's cache of stacks belongs to the host. */
 static int create_on(struct shim_own_thread *own, size_t bytes) {
-	size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+	size_t guard = getauxval(AT_PAGESZ);
 	char *stack = kernel_map(bytes + guard, PROT_NONE,
 			MAP_PRIVATE | MAP_NORESERVE | MAP_STACK);
 	if (stack == NULL) {
