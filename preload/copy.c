@@ -12,7 +12,13 @@ enum { SOON_NS = 100000000 };
 
 /* Relaxed, both: who writes one and then reads the other has a fence in between. */
 static _Atomic uint32_t held;
+static _Atomic bool
+		is_expected; /* written once; relaxed: there is no thread of ours yet */
 static _Atomic uint64_t announced_ns; /* the last copy; 0 = none */
+
+void shim_copy_expect(void) {
+	atomic_store_explicit(&is_expected, true, memory_order_relaxed);
+}
 
 bool shim_copy_hold(void) {
 	atomic_store_explicit(&held, 1, memory_order_relaxed);
@@ -32,7 +38,7 @@ void shim_copy_release(void) {
 }
 
 void shim_copy_soon(void) {
-	if (shim_quiet()) {
+	if (!atomic_load_explicit(&is_expected, memory_order_relaxed) || shim_quiet()) {
 		return;
 	}
 	const uint64_t now = shim_clock_ns(CLOCK_MONOTONIC);

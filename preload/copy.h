@@ -17,6 +17,14 @@
 #include <stdbool.h>
 
 /*
+ * Says that such states may come in this process: until then nobody waits, or asks for the time, which
+ * a program that we leave alone may have forbidden.
+ *
+ * Calls    constructor, before the first thread of ours
+ */
+void shim_copy_expect(void);
+
+/*
  * Enters such a state.
  *
  * Returns  false when a copy may be in the making: then it is not entered; try again later

@@ -15,6 +15,7 @@
 #include "preload/allocator_glibc.h"
 #include "preload/block.h"
 #include "preload/clock.h"
+#include "preload/copy.h"
 #include "preload/identity.h"
 #include "preload/keeper.h"
 #include "preload/messages.h"
@@ -266,6 +267,7 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envi
 	shim_start_when_last(shim_keeper_leave);
 	if (settings.mode == SHIM_MODE_SERVE) {
 		shim_allocator_glibc_prepare();
+		shim_copy_expect();
 		shim_keeper_start();
 	}
 }

@@ -150,7 +150,8 @@ static void begin(uint64_t stack_bytes) {
 	errno = saved;
 	control->hooked = true;
 	control->started = true;
-	control->started_ns = shim_clock_ns(CLOCK_MONOTONIC);
+	/* a filter may have come since the block was attached */
+	control->started_ns = shim_clock_quietly_ns();
 	control->stack_bytes = stack_bytes;
 	shim_cell_add(&control->home->stack_reserved_bytes, stack_bytes);
 	shim_cell_add(&control->home->thread_starts, 1);

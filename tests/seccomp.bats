@@ -166,6 +166,16 @@ has_our_threads() {
 	assert_equal "$status" 0
 }
 
+@test "a program that copies itself under a filter that forbids the clock lives, in every mode" {
+	local setting
+	run -0 bare "$targets/copy_filtered"
+	assert_output copied
+	for setting in PROMSHIM_MODE={off,count,serve} PROMSHIM_EXCLUDE=copy_filtered; do
+		run -0 preload "$setting" "$targets/copy_filtered"
+		assert_output copied
+	done
+}
+
 @test "the manual page lists the calls of the table" {
 	sed -n '/^# SECCOMP/,/^A program/p' "$SOURCE_ROOT/exporter/docs/promshim.1.scd" \
 		| grep -oE '\b[a-z_0-9]+_[,.]' | sed 's/^_//; s/_[,.]$//' | sort >listed

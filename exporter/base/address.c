@@ -64,7 +64,7 @@ bool base_address_ipv6(const char *text, uint8_t out[16]) {
 			return false;
 		}
 		if (*text == ':') {
-			if (gap != 16) {
+			if (gap != 16 || used == 16) {
 				return false;
 			}
 			gap = used;

@@ -34,8 +34,16 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size) {
 void *memmove(void *to, const void *from, size_t size) {
 	unsigned char *out = to;
 	const unsigned char *in = from;
-	if ((uintptr_t)out - (uintptr_t)in >= size) {
+	if ((uintptr_t)out - (uintptr_t)in >=
+			size) { /* forwards, also where they overlap */
+#if defined(__x86_64__)
 		return memcpy(to, from, size);
+#else
+		for (size_t i = 0; i < size; i++) {
+			out[i] = in[i];
+		}
+		return to;
+#endif
 	}
 	while (size-- > 0) {
 		out[size] = in[size];
