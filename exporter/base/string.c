@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 /* -fno-builtin: what follows is no declaration of builtins, and calls nothing but itself. */
 
@@ -73,6 +74,11 @@ int memcmp(const void *a, const void *b, size_t size) {
 		}
 	}
 	return 0;
+}
+
+/* clang compares for equality with this one. */
+int bcmp(const void *a, const void *b, size_t size) {
+	return memcmp(a, b, size);
 }
 
 void *memchr(const void *bytes, int value, size_t size) {

@@ -2,9 +2,11 @@
 /* The object's own <string.h> beside libc's: the same answers for short texts of few letters. */
 
 #include <stdbool.h>
+#include <strings.h>
 
 #include "tests/unit/tap.h"
 
+#define bcmp    own_bcmp
 #define memchr  own_memchr
 #define memcmp  own_memcmp
 #define memcpy  own_memcpy
@@ -23,6 +25,7 @@
 #define strspn  own_strspn
 #define strstr  own_strstr
 /* declared by <string.h> under their other names only */
+int own_bcmp(const void *a, const void *b, size_t size);
 void *own_memchr(const void *bytes, int value, size_t size);
 int own_memcmp(const void *a, const void *b, size_t size);
 void *own_memcpy(void *restrict to, const void *restrict from, size_t size);
@@ -41,6 +44,7 @@ char *own_strrchr(const char *text, int value);
 size_t own_strspn(const char *text, const char *set);
 char *own_strstr(const char *text, const char *wanted);
 #include "exporter/base/string.c"
+#undef bcmp
 #undef memchr
 #undef memcmp
 #undef memcpy
@@ -103,7 +107,8 @@ static bool agree(const char *a, const char *b) {
 		same = same && memcmp(x, y, sizeof(x)) == 0 &&
 				own_strnlen(a, n) == strnlen(a, n) &&
 				sign(own_strncmp(a, b, n)) == sign(strncmp(a, b, n)) &&
-				sign(own_memcmp(a, b, n)) == sign(memcmp(a, b, n));
+				sign(own_memcmp(a, b, n)) == sign(memcmp(a, b, n)) &&
+				(own_bcmp(a, b, n) == 0) == (memcmp(a, b, n) == 0);
 	}
 	return same;
 }
