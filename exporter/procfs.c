@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "exporter/procfs.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <linux/magic.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
+#include "exporter/base/auxv.h"
 #include "exporter/base/kernel.h"
 #include "exporter/clock.h"
 
@@ -177,7 +178,7 @@ static bool parse_statm(const char *text, long length, uint64_t *ret_size,
 static void read_memory(const struct prom_procfs *procfs, const uint32_t *own_tids,
 		unsigned own_count, struct prom_figures *out) {
 	char text[256], path[PROM_PROCFS__PATH_BYTES];
-	uint64_t page_bytes = getauxval(AT_PAGESZ), size, resident;
+	uint64_t page_bytes = auxv_page_bytes(), size, resident;
 	long length = read_kept(procfs->statm_fd,
 			procfs->own ? procfs->proc_fd : procfs->self_fd,
 			procfs->own ? "thread-self/statm" : "statm", text, sizeof(text));
@@ -200,7 +201,7 @@ static void read_memory(const struct prom_procfs *procfs, const uint32_t *own_ti
 
 static void read_stat(const struct prom_procfs *procfs, const uint32_t *own_tids,
 		unsigned own_count, struct prom_figures *out) {
-	uint64_t ticks = getauxval(AT_CLKTCK), ours = 0;
+	uint64_t ticks = auxv_get(AT_CLKTCK), ours = 0;
 	struct prom_procfs__stat stat;
 	char text[STAT_BYTES];
 	long length = read_kept(procfs->stat_fd, procfs->self_fd, "stat", text,

@@ -4,9 +4,9 @@
 
 /* Our threads step aside for a call of the host's, and come back after it. */
 
-#include <errno.h>
 #include <stdbool.h>
 
+#include "preload/host_errno.h"
 #include "preload/keeper.h"
 
 /*

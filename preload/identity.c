@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/identity.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/stat.h>
 
+#include "exporter/base/auxv.h"
 #include "exporter/base/kernel.h"
 
 static const char *base_name(const char *path) {
@@ -107,7 +108,7 @@ static bool is_same_file(const char *a, const char *b) {
  * one to busybox. For a script the kernel tells its path, which is another file.
  */
 static const char *called_by(const char *executable) {
-	const char *path = (const char *)getauxval(
+	const char *path = (const char *)auxv_get(
 			AT_EXECFN); // NOLINT(performance-no-int-to-ptr)
 	const char *name = base_name(executable);
 	if (path == NULL || strcmp(base_name(path), name) == 0 ||

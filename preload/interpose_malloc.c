@@ -9,11 +9,11 @@
  * served from bootstrap memory.
  */
 
-#include <errno.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "preload/bootstrap.h"
+#include "preload/host_errno.h"
 #include "preload/record.h"
 
 SHIM_EXPORT void *malloc(size_t size);

@@ -6,13 +6,13 @@
  * is made in any case.
  */
 
-#include <errno.h>
 #include <sched.h>
 
 #include "exporter/base/kernel.h"
 #include "preload/aside.h"
 #include "preload/clock.h"
 #include "preload/compiler.h"
+#include "preload/host_errno.h"
 #include "preload/keeper.h"
 #include "preload/quiet.h"
 #include "preload/real.h"

@@ -6,9 +6,8 @@
  * pthread_create.
  */
 
-#include <errno.h>
-
 #include "preload/block.h"
+#include "preload/host_errno.h"
 #include "preload/record.h"
 #include "preload/start.h"
 #include "preload/thread.h"

@@ -298,11 +298,15 @@ bool shim_keeper_stop(unsigned deadline_ms) {
 		shim_keeper_nudge();
 	}
 	int cancel = 0; /* the host's call may be no cancellation point, a join is one */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	if (shim_libc.pthread_setcancelstate != NULL) {
+		shim_libc.pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	}
 	shim_mute();
 	bool gone = join(deadline_ms);
 	shim_unmute();
-	pthread_setcancelstate(cancel, NULL);
+	if (shim_libc.pthread_setcancelstate != NULL) {
+		shim_libc.pthread_setcancelstate(cancel, NULL);
+	}
 	if (gone && !shim_quiet()) {
 		shim_own_thread_bury(&keeper);
 	}

@@ -5,11 +5,12 @@
  * where hooks and exporter meet.
  */
 
+#include <elf.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/auxv.h>
 
+#include "exporter/base/auxv.h"
 #include "exporter/base/kernel.h"
 #include "exporter/exporter.h"
 #include "preload/allocator_glibc.h"
@@ -24,8 +25,6 @@
 #include "preload/segment.h"
 #include "preload/settings.h"
 #include "preload/start.h"
-
-extern void *__dso_handle __attribute__((visibility("hidden"))); /* crt's: us */
 
 static struct shim_settings settings;
 static char port_file[SHIM_PATH_BYTES]; /* expanded for this process */
@@ -168,11 +167,11 @@ static void after_fork_in_child(void) {
 }
 
 static void tell_hooks(void) {
-	uint32_t known = 0;
-	uint32_t active = shim_real_active(&known);
+	uint32_t active = shim_real_active();
 	/* relaxed: readers wait for `state` */
 	atomic_store_explicit(&shim_segment->hooks_active, active, memory_order_relaxed);
-	atomic_store_explicit(&shim_segment->hooks_known, known, memory_order_relaxed);
+	atomic_store_explicit(&shim_segment->hooks_known, (1U << SHIM_HOOK_COUNT) - 1,
+			memory_order_relaxed);
 }
 
 /* Fills the segment's identity and lets readers in. */
@@ -204,7 +203,7 @@ static void identify(int argc, char **argv) {
  * its caller's environment, nor open a port.
  */
 static void read_settings(char **environment) {
-	bool is_secure = getauxval(AT_SECURE) != 0;
+	bool is_secure = auxv_get(AT_SECURE) != 0;
 	shim_settings_read(&settings, is_secure ? NULL : environment, shim_message);
 	if (is_secure) {
 		settings.mode = SHIM_MODE_OFF;
@@ -229,7 +228,7 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envi
 		shim_start_turn_off(); /* musl passes no arguments here */
 		return;
 	}
-	shim_real_find_clock();
+	auxv_take(shim_libc.getauxval);
 	shim_real_resolve_operators();
 	read_settings(environment);
 	bool is_alone = settings.mode == SHIM_MODE_SERVE &&
@@ -260,8 +259,8 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envi
 		(void)shim_block_attach(); /* arms main's TSD slot: it may leave by pthread_exit */
 	}
 	if (shim_libc.register_atfork != NULL) {
-		(void)shim_libc.register_atfork(NULL, NULL, after_fork_in_child,
-				__dso_handle);
+		/* the last one tells whose handler it is: an address of ours */
+		(void)shim_libc.register_atfork(NULL, NULL, after_fork_in_child, &tasks);
 	}
 	shim_keeper_init(&tasks, settings.slow_interval_ns);
 	shim_start_when_last(shim_keeper_leave);

@@ -3,34 +3,49 @@
 #define PRELOAD_LOADER_H
 
 /*
- * What the dynamic loader knows: functions by name, and which object an address lies in.
+ * The dynamic loader's list of objects and their symbol tables, read and not asked: dlsym may be
+ * another preloaded object's, takes the loader's lock, allocates, and leaves texts for dlerror.
+ * Nothing here calls anybody, so it may run at the first event of a process, whoever holds what;
+ * the one exception is the resolver of an indirect function (IFUNC), which is the function's own.
  *
- * Its functions may allocate and leave an error behind for dlerror: callers are muted, and
- * forget the error when they are done. dlsym is the one versioned symbol that glibc moved
- * (2.34); it is bound weakly at its old version, and found through libdl.so.2 where an older
- * libc has it there. Without it everything here finds nothing.
+ * Only the objects that the program started with are looked at: they are never unloaded. Those that
+ * came later may be, at any moment.
+ *
+ * Of the versions of a name the default one is taken, else, as in libc_malloc_debug, the newest.
+ *
+ * Source  ELF gABI, "Hash Table", "Dynamic Section"; "Symbol Versioning", LSB 4.1 core; for the GNU
+ *         hash table glibc elf/dl-lookup.c, do_lookup_x; struct r_debug: <link.h>, rtld-debugger interface
  */
 
 #include <stdbool.h>
 
-/* Finds dlsym and its kin; idempotent. Before all else here. */
+struct shim_symbol {
+	void *address; /* NULL: nobody has it */
+	const void *object; /* identity of the object that has it */
+};
+
+/*
+ * Finds the list. Before all else here; idempotent.
+ *
+ * Calls  the first event of the process
+ */
 void shim_loader_init(void);
 
-/* The function behind ours; the first of the global scope; NULL if there is none. */
-void *shim_loader_next(const char *name);
-void *shim_loader_first(const char *name);
+/* That of the objects behind us; of all, in load order, ours among them. */
+struct shim_symbol shim_loader_next(const char *name);
+struct shim_symbol shim_loader_first(const char *name);
 
-/* That of an object that is loaded already, named as it is needed; keeps the object loaded. */
-void *shim_loader_find_in(const char *object, const char *name);
+/* That of the object that others need by the name `object` ("libc.so.6"). */
+struct shim_symbol shim_loader_in(const char *object, const char *name);
 
-/* Whether shim_loader_object_of can be believed to know. */
-bool shim_loader_can_tell(void);
+/* The same of one whose entry in the list is known, and which stays loaded; NULL: none. */
+struct shim_symbol shim_loader_in_object(const void *object, const char *name);
 
-/* The object that `p` lies in: its base address, NULL if nobody knows; its file, "" if so. */
-void *shim_loader_object_of(const void *p);
-const char *shim_loader_file_of(const void *p);
-
-/* Leaves no error text of ours behind for a host that asks dlerror without need. */
-void shim_loader_forget_errors(void);
+/*
+ * This object's identity, NULL if it is in no list; the path that an object was loaded from, "" for
+ * the program's own.
+ */
+const void *shim_loader_self(void);
+const char *shim_loader_path(const void *object);
 
 #endif

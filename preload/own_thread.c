@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/auxv.h>
 
+#include "exporter/base/auxv.h"
 #include "exporter/base/kernel.h"
 #include "preload/control.h"
 #include "preload/real.h"
@@ -19,7 +19,7 @@ enum {
 
 /* Maps a stack of our own: glibc's cache of stacks belongs to the host. */
 static int create_on(struct shim_own_thread *own, size_t bytes) {
-	size_t guard = getauxval(AT_PAGESZ);
+	size_t guard = auxv_page_bytes();
 	char *stack = kernel_map(bytes + guard, PROT_NONE,
 			MAP_PRIVATE | MAP_NORESERVE | MAP_STACK);
 	if (stack == NULL) {
@@ -33,7 +33,7 @@ static int create_on(struct shim_own_thread *own, size_t bytes) {
 	if (r == 0) {
 		r = shim_libc.pthread_attr_setstack(&attr, stack + guard, bytes);
 		if (r == 0) {
-			r = shim_real.pthread_create(&own->thread, &attr, own->body,
+			r = shim_libc.pthread_create(&own->thread, &attr, own->body,
 					NULL);
 		}
 		shim_libc.pthread_attr_destroy(&attr);
@@ -52,7 +52,7 @@ static int create_on(struct shim_own_thread *own, size_t bytes) {
  * each thread follow a setuid. Source: glibc's internal-signals.h, SIGCANCEL and SIGSETXID.
  */
 int shim_own_thread_create(struct shim_own_thread *own) {
-	if (shim_libc.pthread_attr_init == NULL ||
+	if (shim_libc.pthread_create == NULL || shim_libc.pthread_attr_init == NULL ||
 			shim_libc.pthread_attr_setstack == NULL ||
 			shim_libc.pthread_attr_destroy == NULL ||
 			shim_libc.pthread_join == NULL) {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/real.h"
 
-#include <errno.h>
+#include <dlfcn.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "exporter/base/kernel.h"
 #include "preload/control.h"
+#include "preload/host_errno.h"
 #include "preload/loader.h"
 #include "preload/quiet.h"
 
@@ -20,13 +21,16 @@ static _Atomic int resolved;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
 
-/* What stands in for a function that nobody behind us has. */
-#define ABSENT(group, result, name, parameters, arguments) \
-	static result absent_##name parameters {           \
-		errno = ENOSYS;                            \
-		return (result)0;                          \
+/* What stands in for a function that nobody behind us has: no memory, or a failure. */
+#define ABSENT_OF(value, result, name, parameters) \
+	static result absent_##name parameters {   \
+		errno = ENOSYS;                    \
+		return (result)(value);            \
 	}
-#define FALLBACK_MALLOC    ABSENT
+#define ABSENT(group, result, name, parameters, arguments) \
+	ABSENT_OF(-1, result, name, parameters)
+#define FALLBACK_MALLOC(group, result, name, parameters, arguments) \
+	ABSENT_OF(0, result, name, parameters)
 #define FALLBACK_THREAD    ABSENT
 #define FALLBACK_IDENTITY  ABSENT
 #define FALLBACK_RIGHTS    ABSENT
@@ -73,10 +77,7 @@ static void resolve_operators(void);
 #include "preload/hooks.def"
 #pragma GCC diagnostic pop
 
-/*
- * Allocators make system calls by number while they start, before us or behind us: the loader
- * must not be asked then.
- */
+/* A child may return from the call, on a stack of its own: not through a frame of a stub. */
 #if defined(__x86_64__)
 /* clang-format off */
 __attribute__((naked)) static long call_early(long number, long a, long b, long c, long d,
@@ -99,6 +100,7 @@ __attribute__((naked)) static long call_early(long number, long a, long b, long 
 
 __attribute__((used, visibility("hidden"))) long shim_real_set_errno(long answer);
 long shim_real_set_errno(long answer) {
+	shim_real_resolve(); /* so that there is an errno */
 	errno = (int)-answer;
 	return -1;
 }
@@ -115,14 +117,31 @@ struct shim_real shim_real = {
 };
 #pragma GCC diagnostic pop
 
+/* In libc itself, at the places where it has been; nobody else's of that name. */
+static void *find_in_libc(const char *name) {
+	static const char *const files[] = { "libc.so.6", "libpthread.so.0",
+		"libdl.so.2" };
+	void *found = NULL;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && found == NULL; i++) {
+		found = shim_loader_in(files[i], name).address;
+	}
+	return found;
+}
+
 static void resolve_libc(void) {
 	static const struct {
 		const char *name;
 		size_t offset;
 	} functions[] = {
+		{ "__errno_location", offsetof(struct shim_libc, errno_location) },
+		{ "getauxval", offsetof(struct shim_libc, getauxval) },
+		{ "dlopen", offsetof(struct shim_libc, dlopen) },
+		{ "pthread_create", offsetof(struct shim_libc, pthread_create) },
 		{ "pthread_key_create", offsetof(struct shim_libc, pthread_key_create) },
 		{ "pthread_setspecific",
 				offsetof(struct shim_libc, pthread_setspecific) },
+		{ "pthread_setcancelstate",
+				offsetof(struct shim_libc, pthread_setcancelstate) },
 		{ "pthread_join", offsetof(struct shim_libc, pthread_join) },
 		{ "pthread_tryjoin_np", offsetof(struct shim_libc, pthread_tryjoin_np) },
 		{ "pthread_timedjoin_np",
@@ -137,31 +156,32 @@ static void resolve_libc(void) {
 				offsetof(struct shim_libc, pthread_attr_getstacksize) },
 		{ "__register_atfork", offsetof(struct shim_libc, register_atfork) },
 		{ "mallinfo2", offsetof(struct shim_libc, mallinfo2) },
+		{ "clock_gettime", offsetof(struct shim_libc, clock_gettime) },
 		{ "gnu_get_libc_version",
 				offsetof(struct shim_libc, gnu_get_libc_version) },
 	};
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-		void *found = shim_loader_next(functions[i].name);
+		void *found = find_in_libc(functions[i].name);
 		memcpy((char *)&shim_libc + functions[i].offset, &found, sizeof(found));
+	}
+	if (shim_libc.errno_location == NULL) { /* a libc of another name has it, too */
+		void *found = shim_loader_next("__errno_location").address;
+		memcpy(&shim_libc.errno_location, &found, sizeof(found));
 	}
 }
 
-/*
- * Weak and never looked up: a lookup that fails allocates, which in an allocator that stands
- * before us is recursion. The last one is std::terminate, of any C++ runtime.
- */
-extern char __tsan_init[]
-		__attribute__((weak)); // NOLINT(bugprone-reserved-identifier): its name
-extern char __msan_init[]
-		__attribute__((weak)); // NOLINT(bugprone-reserved-identifier): its name
-extern char _ZSt9terminatev[]
-		__attribute__((weak)); // NOLINT(bugprone-reserved-identifier): its name
+int *shim_errno(void) {
+	static int nobodys;
+	shim_real_resolve(); /* who keeps errno may be the first of all events */
+	return shim_libc.errno_location != NULL ? shim_libc.errno_location() : &nobodys;
+}
 
 static bool has_runtime(void) {
 #if defined(__SANITIZE_THREAD__)
 	return false; /* our own tests, built with it: there it sees all that we do */
 #endif
-	return __tsan_init != NULL || __msan_init != NULL;
+	return shim_loader_first("__tsan_init").address != NULL ||
+			shim_loader_first("__msan_init").address != NULL;
 }
 
 void shim_real_resolve(void) {
@@ -169,13 +189,11 @@ void shim_real_resolve(void) {
 	if (atomic_load_explicit(&resolved, memory_order_acquire)) {
 		return;
 	}
-	int saved = errno;
-	shim_mute();
+	shim_mute(); /* the resolver of an indirect function may allocate */
 	shim_loader_init();
-	/* free and realloc first: what is found is called at once by other threads */
 #define RESOLVE_NOW(name)                                               \
 	do {                                                            \
-		void *found = shim_loader_next(#name);                  \
+		void *found = shim_loader_next(#name).address;          \
 		if (found != NULL) {                                    \
 			memcpy(&shim_real.name, &found, sizeof(found)); \
 		} else {                                                \
@@ -196,46 +214,43 @@ void shim_real_resolve(void) {
 #include "preload/hooks.def"
 	resolve_libc();
 	shim_real.is_stranger = shim_libc.gnu_get_libc_version == NULL || has_runtime();
-	shim_loader_forget_errors();
 	shim_unmute();
-	errno = saved;
 	/* release: pairs with the acquire above */
 	atomic_store_explicit(&resolved, 1, memory_order_release);
 }
 
-/* A function's address as data, without telling the compiler two types alias. */
-static void *address(const void *slot) {
-	void *p;
-	memcpy(&p, slot, sizeof(p));
-	return p;
-}
-
 /*
- * A C++ runtime that came with RTLD_LOCAL is in nobody's global scope: the plug-in's calls
- * still bind to our hooks, which are, and RTLD_NEXT does not see what lies behind them.
+ * A C++ runtime that came with a plug-in is in nobody's global scope: the plug-in's calls still
+ * bind to our hooks, which are. libc itself is asked for it, whoever else has a dlopen, for the
+ * list of late objects may change while it is read; the handle stays, as its code is in use.
+ * To look for an object by its name may open files.
  */
-static void *find_in_runtimes(const char *name) {
+static const void *open_runtime(void) {
 	static const char *const runtimes[] = { "libstdc++.so.6", "libc++.so.1" };
-	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
-		void *found = shim_loader_find_in(runtimes[i], name);
-		if (found != NULL) {
-			return found; /* the handle stays: its code is in use */
+	const void *found = NULL;
+	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]) && found == NULL;
+			i++) {
+		if (shim_libc.dlopen != NULL && !shim_quiet()) {
+			/* glibc's handle is the entry in the list: <link.h>, struct link_map */
+			found = shim_libc.dlopen(runtimes[i], RTLD_LAZY | RTLD_NOLOAD);
 		}
 	}
-	return NULL;
+	return found;
 }
 
-static void *find_operator(const char *name) {
-	void *found = shim_loader_next(name);
-	/* to look for an object by its name may open files */
-	return found != NULL || shim_quiet() ? found : find_in_runtimes(name);
+static struct shim_symbol find_operator(const char *name, const void *runtime) {
+	struct shim_symbol found = shim_loader_next(name);
+	return found.address != NULL || runtime == NULL
+			? found
+			: shim_loader_in_object(runtime, name);
 }
 
 static void resolve_operators(void) {
 	shim_real_resolve();
-	int saved = errno;
 	shim_mute();
-	void *allocator = shim_loader_object_of(address(&shim_real.malloc));
+	const void *allocator = shim_loader_next("malloc").object;
+	const void *runtime =
+			shim_loader_next("_Znwm").address == NULL ? open_runtime() : NULL;
 	/*
 	 * In two passes: what counts is known before any operator can be reached, and the
 	 * word is stored once, for another thread may be resolving too.
@@ -252,10 +267,9 @@ static void resolve_operators(void) {
 #define LATE_NEW_ALIGNED(name)                                LATE_OPERATOR(name)
 #define LATE_DELETE(name)                                     LATE_OPERATOR(name)
 #define SHIM_HOOK(group, result, name, parameters, arguments) LATE_##group(name)
-#define LATE_OPERATOR(name)                                                         \
-	if (allocator != NULL &&                                                    \
-			shim_loader_object_of(find_operator(#name)) == allocator) { \
-		counted |= 1U << SHIM_OPERATOR_##name;                              \
+#define LATE_OPERATOR(name)                                                     \
+	if (allocator != NULL && shim_loader_next(#name).object == allocator) { \
+		counted |= 1U << SHIM_OPERATOR_##name;                          \
 	}
 #include "preload/hooks.def"
 #undef LATE_OPERATOR
@@ -263,34 +277,22 @@ static void resolve_operators(void) {
 	void *found;
 #define SHIM_HOOK(group, result, name, parameters, arguments) LATE_##group(name)
 #define LATE_OPERATOR(name)                                     \
-	found = find_operator(#name);                           \
+	found = find_operator(#name, runtime).address;          \
 	if (found != NULL) {                                    \
 		memcpy(&shim_real.name, &found, sizeof(found)); \
 	} else {                                                \
 		shim_real.name = absent_##name;                 \
 	}
 #include "preload/hooks.def"
-	shim_loader_forget_errors();
 	shim_unmute();
-	errno = saved;
 }
 
+/* The last one is std::terminate, of any C++ runtime. */
 void shim_real_resolve_operators(void) {
-	if (_ZSt9terminatev != NULL && shim_real._Znwm == resolve__Znwm) {
+	if (shim_real._Znwm == resolve__Znwm &&
+			shim_loader_first("_ZSt9terminatev").address != NULL) {
 		resolve_operators();
 	}
-}
-
-void shim_real_find_clock(void) {
-	int saved = errno;
-	shim_mute();
-	void *found = shim_loader_find_in("libc.so.6", "clock_gettime");
-	if (found != NULL) {
-		memcpy(&shim_libc.clock_gettime, &found, sizeof(found));
-	}
-	shim_loader_forget_errors();
-	shim_unmute();
-	errno = saved;
 }
 
 enum shim_usable shim_real_usable(void) {
@@ -315,11 +317,10 @@ void shim_real_compare(size_t from_header, size_t from_function) {
 }
 
 /* Names the allocator by the file it lies in. */
-static const char *allocator_name(const void *p) {
+static const char *allocator_name(const char *path) {
 	static const char *const names[] = { "jemalloc", "tcmalloc", "mimalloc" };
-	const char *file = shim_loader_file_of(p);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strstr(file, names[i]) != NULL) {
+		if (strstr(path, names[i]) != NULL) {
 			return names[i];
 		}
 	}
@@ -327,27 +328,31 @@ static const char *allocator_name(const void *p) {
 }
 
 void shim_real_prove(const char **allocator) {
-	int saved = errno;
 	shim_real_resolve();
-	shim_mute();
-	void *object = shim_loader_object_of(address(&shim_real.free));
-	void *usable = shim_loader_next("malloc_usable_size");
-	bool one_object = object != NULL && shim_loader_object_of(usable) == object &&
-			shim_loader_object_of(address(&shim_real.malloc)) == object;
+	const void *object = shim_loader_next("free").object;
+	struct shim_symbol usable = shim_loader_next("malloc_usable_size");
+	/* glibc's checking allocator ends the program when it is asked about a damaged block */
+	bool one_object = object != NULL && usable.object == object &&
+			shim_loader_next("malloc").object == object &&
+			strstr(shim_loader_path(object), "malloc_debug") == NULL;
 	shim_real.is_glibc = one_object && shim_libc.gnu_get_libc_version != NULL &&
-			shim_loader_object_of(address(&shim_libc.gnu_get_libc_version)) ==
-					object;
+			shim_loader_in("libc.so.6", "free").object == object;
 	if (one_object) {
-		memcpy(&shim_real.malloc_usable_size, &usable, sizeof(usable));
+		memcpy(&shim_real.malloc_usable_size, &usable.address,
+				sizeof(usable.address));
 	}
 	if (one_object && !shim_real.is_glibc) {
 		/*
 		 * tcmalloc's makes an object with operator new the first time: before we ask for
 		 * sizes ourselves, or that operator's hook would ask again.
 		 */
+		int saved = errno;
+		shim_mute();
 		void *p = shim_real.malloc(1);
 		(void)shim_real.malloc_usable_size(p);
 		shim_real.free(p);
+		shim_unmute();
+		errno = saved;
 	}
 	/* relaxed: one thread starts counting */
 	atomic_store_explicit(&shim_real.usable,
@@ -356,33 +361,19 @@ void shim_real_prove(const char **allocator) {
 	atomic_store_explicit(&shim_real.is_comparing, shim_real.is_glibc,
 			memory_order_relaxed);
 	*allocator = shim_real.is_glibc ? "glibc"
-					: allocator_name(address(&shim_real.free));
-	shim_loader_forget_errors();
-	shim_unmute();
-	errno = saved;
+					: allocator_name(shim_loader_path(object));
 }
 
-uint32_t shim_real_active(uint32_t *known) {
+uint32_t shim_real_active(void) {
 	static const char *const names[SHIM_HOOK_COUNT] = {
 		[SHIM_HOOK_MALLOC] = "malloc",
 		[SHIM_HOOK_OPERATOR_NEW] = "_Znwm",
 		[SHIM_HOOK_PTHREAD_CREATE] = "pthread_create",
 	};
 	uint32_t active = 0;
-	*known = 0;
-	if (!shim_loader_can_tell()) {
-		return 0;
-	}
-	shim_mute();
-	void *ours = shim_loader_object_of(&shim_real);
+	const void *ours = shim_loader_self();
 	for (unsigned i = 0; i < SHIM_HOOK_COUNT; i++) {
-		*known |= 1U << i;
-		active |= (shim_loader_object_of(shim_loader_first(names[i])) == ours
-							  ? 1U
-							  : 0U)
-				<< i;
+		active |= (shim_loader_first(names[i]).object == ours ? 1U : 0U) << i;
 	}
-	shim_loader_forget_errors();
-	shim_unmute();
 	return active;
 }

@@ -3,12 +3,12 @@
 #define PRELOAD_REAL_H
 
 /*
- * The functions behind the hooks: what dlsym(RTLD_NEXT) finds, and what else we need of
- * libc under names that older glibc keeps elsewhere.
+ * The functions behind the hooks, the next ones in the order in which the program was loaded, and
+ * what we need of libc itself, whoever else has functions of these names. Both are read from symbol
+ * tables (loader.h): nobody is asked.
  *
  * Every pointer of the hooks is preset to a stub that resolves the table and calls on, so a
- * hook asks no "initialised yet?". What dlsym itself allocates meanwhile comes from
- * bootstrap memory: the resolving thread is muted.
+ * hook asks no "initialised yet?".
  */
 
 #include <pthread.h>
@@ -71,8 +71,14 @@ extern struct shim_real shim_real __attribute__((visibility("hidden")));
 /* The present way of knowing usable sizes. */
 enum shim_usable shim_real_usable(void);
 
-/* What we need of libc and cannot link to; each may be NULL. */
+/* What we need of libc; each may be NULL. */
 struct shim_libc {
+	int *(*errno_location)(void); /* through preload/host_errno.h */
+	unsigned long (*getauxval)(unsigned long type); /* through exporter/base/auxv.h */
+	void *(*dlopen)(const char *file, int flags); /* of a late C++ runtime alone */
+	int (*pthread_create)(pthread_t *thread, const pthread_attr_t *attr,
+			void *(*start)(void *), void *arg);
+	int (*pthread_setcancelstate)(int state, int *before);
 	int (*pthread_key_create)(pthread_key_t *key, void (*destructor)(void *));
 	int (*pthread_setspecific)(pthread_key_t key, const void *value);
 	int (*pthread_join)(pthread_t thread, void **result);
@@ -89,7 +95,7 @@ struct shim_libc {
 	int (*clock_gettime)(clockid_t clock, struct timespec *out);
 	const char *(*gnu_get_libc_version)(void);
 	int (*register_atfork)(void (*prepare)(void), void (*parent)(void),
-			void (*child)(void), void *object);
+			void (*child)(void), const void *object);
 };
 extern struct shim_libc shim_libc __attribute__((visibility("hidden")));
 
@@ -102,19 +108,11 @@ extern struct shim_libc shim_libc __attribute__((visibility("hidden")));
 void shim_real_resolve(void);
 
 /*
- * Resolves the operators now if a C++ runtime is in the global scope: later it would destroy
- * what dlerror has to say to the host, or open files under its filter.
+ * Resolves the operators now if a C++ runtime is among the objects of the start.
  *
  * Calls    constructor, and before a filter
  */
 void shim_real_resolve_operators(void);
-
-/*
- * Looks for libc's own clock_gettime behind whatever stands in for it: where no system call may be
- * made, it tells the time without one. In the constructor: it asks the loader for a handle, which
- * earlier it may not give.
- */
-void shim_real_find_clock(void);
 
 /*
  * Finds out which allocator serves the host, and how usable sizes are known.
@@ -137,9 +135,7 @@ void shim_real_compare(size_t from_header, size_t from_function);
 /*
  * Tells which hooks the program's own calls reach: bits by enum shim_hook, found by asking
  * whose `malloc`, `_Znwm` and `pthread_create` come first in the global scope.
- *
- * known    out: bits that could be told
  */
-uint32_t shim_real_active(uint32_t *known);
+uint32_t shim_real_active(void);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/record.h"
 
-#include <errno.h>
-
 #include "preload/block.h"
+#include "preload/host_errno.h"
 #include "preload/start.h"
 
 /* The thread's control, which may have to be made; NULL: the overflow block counts. */

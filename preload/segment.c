@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/auxv.h>
 
+#include "exporter/base/auxv.h"
 #include "exporter/base/kernel.h"
 #include "preload/clock.h"
 
@@ -44,7 +44,7 @@ static void *map(uint64_t bytes, int protection) {
  * finds it there by its magic.
  */
 static struct shim_segment *reserve(void) {
-	size_t page = getauxval(AT_PAGESZ);
+	size_t page = auxv_page_bytes();
 	for (size_t i = 0; i < sizeof(reserve_bytes) / sizeof(reserve_bytes[0]); i++) {
 		char *p = map(reserve_bytes[i] + page, PROT_NONE);
 		if (p == NULL) {

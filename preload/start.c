@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/start.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "exporter/base/kernel.h"
 #include "preload/clock.h"
+#include "preload/host_errno.h"
 #include "preload/keeper.h"
 #include "preload/messages.h"
 #include "preload/quiet.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/thread.h"
 
-#include <errno.h>
 #include <limits.h>
 
 #include "preload/block.h"
 #include "preload/clock.h"
+#include "preload/host_errno.h"
 #include "preload/real.h"
 #include "preload/record.h"
 #include "preload/segment.h"

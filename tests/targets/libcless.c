@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A dynamic program that has no libc and wants nothing of one: the loader brings one in for the
- * preloaded object alone. It takes the thread pointer for itself, as Go does, and reads until its
- * input ends; then it ends with status 6.
+ * A dynamic program that has no libc and wants nothing of one: a preloaded object must not bring
+ * one in. It takes the thread pointer for itself, as Go does, and reads until its input ends; then
+ * it ends with status 6.
  */
 
 #include <asm/prctl.h>
