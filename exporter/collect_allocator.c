@@ -2,21 +2,14 @@
 #include "exporter/registry.h"
 
 /*
- * Statistics of the allocator that serves the host. They are taken at the keeper's slow
- * tick, so they come with their age, and there are none before the first.
+ * What the allocator that serves the host holds from the system is read by the keeper, not at the
+ * scrape, so it comes with its age; what is in use is counted.
  */
 
 static const char *const labels[] = { "allocator", "program", NULL };
 static const char *const age_labels[] = { "collector", "program", NULL };
 
-enum {
-	FAMILY_heap_bytes,
-	FAMILY_in_use_bytes,
-	FAMILY_free_bytes,
-	FAMILY_releasable_bytes,
-	FAMILY_age,
-	FAMILIES
-};
+enum { FAMILY_heap_bytes, FAMILY_in_use_bytes, FAMILY_free_bytes, FAMILY_age, FAMILIES };
 
 static const struct prom_desc descs[FAMILIES] = {
 	[FAMILY_heap_bytes] = {
@@ -40,13 +33,6 @@ static const struct prom_desc descs[FAMILIES] = {
 		.type = PROM_GAUGE,
 		.labels = labels,
 	},
-	[FAMILY_releasable_bytes] = {
-		.name = "promshim_allocator_releasable_bytes",
-		.help = "Free bytes at the top of the heap that could go back to the system.",
-		.unit = "bytes",
-		.type = PROM_GAUGE,
-		.labels = labels,
-	},
 	[FAMILY_age] = {
 		.name = "promshim_collector_age_seconds",
 		.help = "Age of values that are not taken at the scrape.",
@@ -59,21 +45,20 @@ static const struct prom_desc descs[FAMILIES] = {
 static void collect(const struct prom_snapshot *snapshot, struct prom_gather *gather) {
 	for (size_t i = 0; i < snapshot->row_count; i++) {
 		const struct prom_row *row = &snapshot->rows[i];
-		if (!row->allocator_known) {
-			continue;
-		}
 		const char *const values[] = { row->allocator, row->program };
 		const char *const age_values[] = { "allocator", row->program };
-		prom_emit_integer(gather, &descs[FAMILY_heap_bytes], values,
-				row->heap_bytes);
-		prom_emit_integer(gather, &descs[FAMILY_in_use_bytes], values,
-				row->in_use_bytes);
-		prom_emit_integer(gather, &descs[FAMILY_free_bytes], values,
-				row->free_bytes);
-		prom_emit_integer(gather, &descs[FAMILY_releasable_bytes], values,
-				row->releasable_bytes);
-		prom_emit_real(gather, &descs[FAMILY_age], age_values,
-				(double)row->allocator_age_ns / 1e9);
+		if (row->bytes_known) {
+			prom_emit_integer(gather, &descs[FAMILY_in_use_bytes], values,
+					row->in_use_bytes);
+		}
+		if (row->allocator_known) {
+			prom_emit_integer(gather, &descs[FAMILY_heap_bytes], values,
+					row->heap_bytes);
+			prom_emit_integer(gather, &descs[FAMILY_free_bytes], values,
+					row->free_bytes);
+			prom_emit_real(gather, &descs[FAMILY_age], age_values,
+					(double)row->allocator_age_ns / 1e9);
+		}
 	}
 }
 

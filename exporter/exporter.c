@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "exporter/allocator.h"
 #include "exporter/base/kernel.h"
 #include "exporter/clock.h"
 #include "exporter/complaint.h"
@@ -35,6 +36,7 @@ struct prom_exporter {
 	struct prom_arena arena; /* holds this too */
 	struct prom_procfs procfs;
 	struct prom_scrape scrape;
+	struct prom_allocator allocator;
 	struct prom_server *server;
 	struct shim_segment *segment;
 	void (*report)(int level, const char *line);
@@ -170,6 +172,7 @@ struct prom_exporter *prom_exporter_create(const struct prom_exporter_config *co
 	exporter->segment = config->segment;
 	exporter->report = config->report;
 	exporter->port = config->port;
+	exporter->allocator.interval_ns = config->slow_interval_ns;
 	text_copy(exporter->address, sizeof(exporter->address), config->address);
 	text_copy(exporter->socket_path, sizeof(exporter->socket_path),
 			config->socket_path);
@@ -264,6 +267,7 @@ int prom_exporter_listen(struct prom_exporter *exporter) {
 	}
 	/* before the socket opens: the first scrape is complete */
 	prom_exporter_publish_slow(exporter);
+	prom_exporter_publish_allocator(exporter);
 	int r = prom_server_listen(exporter->server);
 	int port_error = prom_server_port_error(exporter->server);
 	socket_complain(exporter);
@@ -343,13 +347,16 @@ void prom_exporter_publish_slow(struct prom_exporter *exporter) {
 	figures_publish(exporter->segment, &figures, limit_bit);
 }
 
-bool prom_exporter_wants_allocator(struct prom_exporter *exporter) {
+void prom_exporter_publish_allocator(struct prom_exporter *exporter) {
 	/* relaxed: a lone number */
 	uint64_t pages = atomic_load_explicit(&exporter->scrape.pages,
 			memory_order_relaxed);
-	bool is_wanted = exporter->scrape.has_allocator && pages != exporter->pages_seen;
-	exporter->pages_seen = pages;
-	return is_wanted;
+	if (exporter->scrape.has_allocator &&
+			prom_allocator_publish(&exporter->allocator, exporter->segment,
+					exporter->scrape.segment_bytes, &exporter->procfs,
+					pages != exporter->pages_seen)) {
+		exporter->pages_seen = pages;
+	}
 }
 
 int prom_exporter_write_textfile(struct prom_exporter *exporter, const char *path) {

@@ -27,6 +27,7 @@ struct prom_exporter_config {
 	const char *mode; /* "serve", "count" */
 	unsigned max_requests;
 	uint64_t timeout_ns;
+	uint64_t slow_interval_ns; /* between two readings of what is costly to read */
 	/*
 	 * Takes one line for the host's operator: "what. Consequence. What to do." Copies it.
 	 * level is 0 info, 1 warning, 2 error.
@@ -59,11 +60,8 @@ void prom_exporter_stop(struct prom_exporter *exporter); /* keeper's thread */
 /* Reads /proc and publishes the process figures in the segment. Keeper: each tick. */
 void prom_exporter_publish(struct prom_exporter *exporter);
 
-/*
- * Tells whether allocator statistics are of use: they are collected, and a page was asked for
- * since the last call. Keeper: each tick.
- */
-bool prom_exporter_wants_allocator(struct prom_exporter *exporter);
+/* Publishes what the host's allocator holds, when it is due (allocator.h). Keeper: each tick. */
+void prom_exporter_publish_allocator(struct prom_exporter *exporter);
 
 /* Publishes what is costly and changes seldom: the memory limit. Keeper: each slow tick. */
 void prom_exporter_publish_slow(struct prom_exporter *exporter);

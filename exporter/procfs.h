@@ -67,6 +67,22 @@ uint64_t prom_procfs_thread_cpu_ns(int tid);
  */
 uint64_t prom_procfs_memory_limit(const struct prom_procfs *procfs);
 
+/*
+ * Reads from the process's mappings how much its allocator holds from the system, blocks that
+ * it has mapped one by one not among them. Nobody asks the allocator: it would take its locks, and
+ * walk a heap that the host may have overwritten.
+ *
+ * allocator  "glibc": the heap by brk and the heaps of further arenas, which equals what its
+ *            mallinfo2 calls `arena`; else mappings that carry its name
+ * Returns    1; 0 when part of it cannot be seen, above all where the heap by brk cannot grow: glibc
+ *            then goes on in mappings that look like the host's own; -1 when /proc could not be
+ *            read just now
+ * Calls      a thread of the process itself; own procfs
+ * Source     proc_pid_maps(5), brk(2); glibc malloc/arena.c, heap_info; PR_SET_VMA of prctl(2)
+ */
+int prom_procfs_heap(const struct prom_procfs *procfs, const char *allocator,
+		uint64_t *out);
+
 /* For tests, and for each other: the parsers, over text that need not end in NUL. */
 
 struct prom_procfs__stat {
@@ -92,6 +108,34 @@ bool prom_procfs__parse_netstat(const char *text, size_t size, const char *name,
 
 /* The lowest limit on the way up from where the lines of /proc/<pid>/cgroup say. */
 uint64_t prom_procfs__cgroup_limit(int cgroup_fd, const char *lines, size_t size);
+
+/* One line of /proc/<pid>/maps, NUL-terminated; `path` points into it, "" = anonymous. */
+struct prom_procfs__mapping {
+	uint64_t start, end;
+	bool is_writable;
+	const char *path;
+};
+bool prom_procfs__parse_mapping(const char *line, struct prom_procfs__mapping *out);
+
+/* What prom_procfs_heap finds, mapping by mapping, in the order of their addresses. */
+struct prom_procfs__heap {
+	const struct prom_procfs *procfs;
+	const char *allocator;
+	bool is_glibc;
+	/* Reads memory of the process: 1 read, 0 there is nothing, -1 that cannot be told. */
+	int (*read)(struct prom_procfs__heap *heap, uint64_t from, void *out,
+			size_t size);
+	int pagemap_fd, memory_fd; /* of `read`; below 0: not open */
+	uint64_t brk_start, brk_end; /* whole pages */
+	uint64_t run_start,
+			run_end; /* writable anonymous mappings, one beside the other */
+	uint64_t bytes; /* besides brk */
+	bool is_found; /* a mapping that carries the allocator's name */
+	bool is_lost; /* part of it cannot be seen */
+};
+void prom_procfs__heap_add(struct prom_procfs__heap *heap,
+		const struct prom_procfs__mapping *mapping);
+bool prom_procfs__heap_end(struct prom_procfs__heap *heap, uint64_t *out);
 
 enum { PROM_PROCFS__PATH_BYTES = 64 };
 

@@ -62,6 +62,7 @@ static void add_ends(struct prom_totals *totals, const struct shim_block *block)
 	totals->thread_ends += word(&block->thread_ends);
 	totals->stack_released_bytes += word(&block->stack_released_bytes);
 	totals->reallocations_moved += word(&block->reallocations_moved);
+	totals->unmapped_bytes += word(&block->unmapped_bytes);
 }
 
 static void add_all(struct prom_totals *totals, const struct shim_block *block) {
@@ -109,6 +110,7 @@ static int totals_read(const struct shim_segment *segment, uint64_t mapped_bytes
 	totals->thread_ends = ends.thread_ends;
 	totals->stack_released_bytes = ends.stack_released_bytes;
 	totals->reallocations_moved = ends.reallocations_moved;
+	totals->unmapped_bytes = ends.unmapped_bytes;
 	for (size_t i = 0; i < SHIM_SIZE_CLASSES; i++) {
 		totals->allocations += totals->size_class[i];
 	}
@@ -130,6 +132,9 @@ static void live_fill(const struct shim_segment *segment, struct prom_row *row) 
 			? above_zero(segment->inherited_bytes + totals->allocated_bytes,
 					  totals->freed_bytes)
 			: 0;
+	row->mapped_bytes =
+			above_zero(segment->inherited_mapped_bytes + totals->mapped_bytes,
+					totals->unmapped_bytes);
 	row->threads = above_zero(totals->thread_starts, totals->thread_ends);
 	row->stack_bytes = above_zero(totals->stack_reserved_bytes,
 			totals->stack_released_bytes);
@@ -144,16 +149,26 @@ static uint64_t age_ns(uint64_t taken_ns) {
 			taken_ns);
 }
 
+static const uint64_t old_ns = 300000000000; /* what was read longer ago is not shown */
+
+/*
+ * Each of glibc's blocks has a word of its own before it. What threads keep in their caches glibc
+ * calls used; here it is free.
+ */
+static uint64_t in_use(const struct prom_row *row) {
+	bool is_glibc = strcmp(row->allocator, "glibc") == 0;
+	return row->live_bytes + (is_glibc ? row->live_blocks * 8 : 0);
+}
+
 static void allocator_read(const struct shim_allocator_stats *stats,
 		struct prom_row *row) {
-	/* acquire: pairs with the release of the keeper's slow tick, after the four */
+	/* acquire: pairs with the release of who published, after the two */
 	uint64_t taken_ns = atomic_load_explicit(&stats->taken_ns, memory_order_acquire);
-	row->allocator_known = taken_ns != 0;
-	row->allocator_age_ns = row->allocator_known ? age_ns(taken_ns) : 0;
+	row->allocator_age_ns = taken_ns != 0 ? age_ns(taken_ns) : 0;
+	row->allocator_known = taken_ns != 0 && row->allocator_age_ns < old_ns;
 	row->heap_bytes = word(&stats->heap_bytes);
-	row->in_use_bytes = word(&stats->in_use_bytes);
 	row->free_bytes = word(&stats->free_bytes);
-	row->releasable_bytes = word(&stats->releasable_bytes);
+	row->in_use_bytes = in_use(row);
 }
 
 static void identity_read(const struct shim_segment *segment, struct prom_row *row) {

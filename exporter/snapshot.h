@@ -41,6 +41,7 @@ struct prom_row {
 	struct prom_totals totals;
 	uint64_t live_bytes; /* inherited + allocated - freed, never below 0 */
 	uint64_t live_blocks;
+	uint64_t mapped_bytes; /* of live blocks of glibc's that have a mapping each, the whole of it */
 	uint64_t unfreed_bytes; /* what ended members still held */
 	uint64_t threads; /* hooked and alive */
 	uint64_t stack_bytes; /* reserved for their stacks */
@@ -48,8 +49,9 @@ struct prom_row {
 	bool bytes_known; /* false: families of bytes are left out */
 	struct prom_figures figures;
 	bool allocator_known;
-	uint64_t allocator_age_ns; /* age of the four below */
-	uint64_t heap_bytes, in_use_bytes, free_bytes, releasable_bytes;
+	uint64_t allocator_age_ns; /* age of the two below */
+	uint64_t heap_bytes, free_bytes;
+	uint64_t in_use_bytes; /* of the allocator's, by our counters; not known without bytes_known */
 	uint64_t running, stopped; /* members by state */
 	uint64_t roots, process_starts, process_ends;
 };

@@ -5,11 +5,10 @@
 /*
  * Copies of the process that the host makes past fork: clone, and clone and fork by number.
  * libc mends nothing in such a child. While a thread of ours is half made, libc's list of
- * threads says that its setuid has to wait for it; while we ask glibc about its heap in the
- * host's own memory, an arena is locked. A child that inherits either hangs, where the host
- * alone, having one thread, would never hang.
+ * threads says that its setuid has to wait for it. A child that inherits that hangs, where the
+ * host alone, having one thread, would never hang.
  *
- * So those states are held for short, and never within 100 ms after a copy was announced.
+ * So that state is held for short, and never within 100 ms after a copy was announced.
  *
  * Source  glibc nptl/allocate_stack.c and nptl/nptl_setxid.c, setxid_futex
  */
@@ -17,7 +16,7 @@
 #include <stdbool.h>
 
 /*
- * Says that such states may come in this process: until then nobody waits, or asks for the time, which
+ * Says that such a state may come in this process: until then nobody waits, or asks for the time, which
  * a program that we leave alone may have forbidden.
  *
  * Calls    constructor, before the first thread of ours

@@ -148,10 +148,10 @@ void *realloc(void *p, size_t size) {
 	if (SHIM_UNLIKELY(shim_bootstrap_has(p))) {
 		return realloc_bootstrap(p, size);
 	}
-	size_t old_usable = shim_record_usable(p);
-	uintptr_t before = (uintptr_t)p;
+	struct shim_size before = shim_record_size(p);
+	uintptr_t place = (uintptr_t)p;
 	void *q = shim_real.realloc(p, size);
-	shim_record_reallocation(q, (uintptr_t)q != before, old_usable, size);
+	shim_record_reallocation(q, (uintptr_t)q != place, before, size);
 	return q;
 }
 

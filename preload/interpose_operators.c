@@ -36,16 +36,19 @@
 		return block;                                    \
 	}
 #define HOOK_NEW_ALIGNED HOOK_NEW
-#define HOOK_DELETE(result, name, parameters, arguments)            \
-	SHIM_EXPORT result name parameters;                         \
-	result name parameters {                                    \
-		bool counts = COUNTS(name) && p != NULL;            \
-		size_t usable = counts ? shim_record_usable(p) : 0; \
-		uint32_t before = shim_tls.events;                  \
-		shim_real.name arguments;                           \
-		if (counts && shim_tls.events == before) {          \
-			shim_record_freed(usable);                  \
-		}                                                   \
+#define HOOK_DELETE(result, name, parameters, arguments)   \
+	SHIM_EXPORT result name parameters;                \
+	result name parameters {                           \
+		bool counts = COUNTS(name) && p != NULL;   \
+		struct shim_size size_before = { 0, 0 };   \
+		if (counts) {                              \
+			size_before = shim_record_size(p); \
+		}                                          \
+		uint32_t before = shim_tls.events;         \
+		shim_real.name arguments;                  \
+		if (counts && shim_tls.events == before) { \
+			shim_record_freed(size_before);    \
+		}                                          \
 	}
 #define SHIM_HOOK(group, result, name, parameters, arguments) \
 	HOOK_##group(result, name, parameters, arguments)

@@ -90,7 +90,7 @@ static void *serve(void *arg) {
 	return arg;
 }
 
-bool shim_keeper_is_stopping(void) {
+static bool is_stopping(void) {
 	/* relaxed: a lone flag */
 	return atomic_load_explicit(&stop_wanted, memory_order_relaxed) != 0;
 }
@@ -99,7 +99,7 @@ bool shim_keeper_is_stopping(void) {
 static bool wait_until(uint64_t until_ns) {
 	for (;;) {
 		uint64_t now = shim_clock_ns(CLOCK_MONOTONIC);
-		if (shim_keeper_is_stopping()) {
+		if (is_stopping()) {
 			return true;
 		}
 		if (now >= until_ns) {
@@ -140,7 +140,6 @@ static void tick_until_stopped(bool can_serve) {
 	uint64_t until_slow = slow_interval < TICK_NS ? slow_interval : TICK_NS;
 	uint64_t next = shim_clock_ns(CLOCK_MONOTONIC);
 	do {
-		/* first the port: what follows may hang in the host's allocator */
 		if (can_serve) {
 			try_to_serve();
 		}

@@ -47,9 +47,6 @@ bool shim_keeper_exists(void);
 /* Wakes the keeper, so that it sees that it is quiet now and looks by itself from here on. */
 void shim_keeper_nudge(void);
 
-/* Tells a task that takes its time that the host wants the keeper to stop. */
-bool shim_keeper_is_stopping(void);
-
 /*
  * How long the host waits for our threads at most. They need a millisecond, if they get it: where
  * others want the processors it may come seconds later, and the host's call would fail, or its page be

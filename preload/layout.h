@@ -68,14 +68,12 @@ struct shim_figures {
 #include "preload/figures.def"
 };
 
-/* Statistics of the allocator behind the hooks. Writer: the keeper's slow tick. */
+/* What the allocator behind the hooks holds. Writer: the keeper, or the exiting thread. */
 struct shim_allocator_stats {
 	_Atomic uint64_t
-			taken_ns; /* CLOCK_MONOTONIC; 0 = none yet or not known; stored last, release */
+			taken_ns; /* CLOCK_MONOTONIC; 0 = not known; stored last, release */
 	_Atomic uint64_t heap_bytes; /* from the system, mmapped blocks included */
-	_Atomic uint64_t in_use_bytes;
-	_Atomic uint64_t free_bytes;
-	_Atomic uint64_t releasable_bytes; /* at the top, could go back to the system */
+	_Atomic uint64_t free_bytes; /* of that not handed out */
 };
 
 /* One message: number 0 = empty or being written, else 1, 2, ... in order of writing. */
@@ -138,6 +136,7 @@ struct shim_segment {
 	/* what a forked child was born with; constant after `state` leaves STARTING */
 	uint64_t inherited_bytes;
 	uint64_t inherited_blocks;
+	uint64_t inherited_mapped_bytes;
 
 	_Atomic uint32_t
 			block_count; /* blocks ever handed out. Release: they may be read */

@@ -13,7 +13,6 @@
 #include "exporter/base/auxv.h"
 #include "exporter/base/kernel.h"
 #include "exporter/exporter.h"
-#include "preload/allocator_glibc.h"
 #include "preload/block.h"
 #include "preload/clock.h"
 #include "preload/copy.h"
@@ -46,6 +45,7 @@ static struct prom_exporter *make_exporter(void) {
 		.mode = settings.mode == SHIM_MODE_SERVE ? "serve" : "count",
 		.max_requests = settings.max_requests,
 		.timeout_ns = settings.timeout_ns,
+		.slow_interval_ns = settings.slow_interval_ns,
 		.report = shim_message,
 	};
 	return prom_exporter_create(&config);
@@ -102,35 +102,10 @@ static void task_slow_tick(void) {
 	shim_block_sweep();
 }
 
-/*
- * Only for those who read it, at most each slow interval: the process that asks is one that a
- * tracer sees, and that a host leaves behind which ends at that very moment.
- */
-static void ask_allocator(void) {
-	static uint64_t asked_ns;
-	static bool is_wanted;
-	uint64_t now = shim_clock_ns(CLOCK_MONOTONIC);
-	is_wanted |= prom_exporter_wants_allocator(exporter);
-	if (!is_wanted || (asked_ns != 0 && now - asked_ns < settings.slow_interval_ns)) {
-		return;
-	}
-	is_wanted = false;
-	asked_ns = now;
-	/* relaxed: a lone number; each tick publishes it first */
-	uint64_t resident = atomic_load_explicit(&shim_segment->figures.resident_bytes,
-			memory_order_relaxed);
-	if (!shim_allocator_glibc_take(&shim_segment->allocator_stats, resident)) {
-		shim_message(SHIM_ERROR,
-				"the heap is damaged: glibc's mallinfo2 crashed on it. No allocator "
-				"statistics from now on, the program may crash. Run it under valgrind.");
-	}
-}
-
 static void task_tick(void) {
 	if (exporter != NULL) {
 		prom_exporter_publish(exporter);
-		/* last: it may hang where the host hangs in its allocator */
-		ask_allocator();
+		prom_exporter_publish_allocator(exporter);
 	}
 }
 
@@ -152,7 +127,6 @@ static const struct shim_keeper_tasks tasks = {
 static void after_fork_in_child(void) {
 	exporter = NULL;
 	bound_port = 0;
-	shim_allocator_glibc_fork();
 	if (shim_quiet()) {
 		shim_keeper_fork();
 		shim_start_turn_off(); /* a child's segment takes system calls */
@@ -265,7 +239,6 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envi
 	shim_keeper_init(&tasks, settings.slow_interval_ns);
 	shim_start_when_last(shim_keeper_leave);
 	if (settings.mode == SHIM_MODE_SERVE) {
-		shim_allocator_glibc_prepare();
 		shim_copy_expect();
 		shim_keeper_start();
 	}
@@ -273,15 +246,11 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envi
 
 /*
  * Runs after most destructors of the host: we were loaded first. Only the text file makes
- * us wait for our threads, and that not for ever. The allocator is not asked again: the host
- * may have come here from a signal handler inside malloc.
+ * us wait for our threads, and that not for ever.
  */
 __attribute__((destructor)) static void unload(void) {
 	if (!shim_start_is_counting() || shim_segment == NULL) {
 		return;
-	}
-	if (shim_keeper_is_running() && !shim_quiet()) {
-		shim_allocator_glibc_end();
 	}
 	if (settings.textfile[0] != '\0' && !shim_quiet() &&
 			shim_keeper_stop(SHIM_KEEPER_STOP_MS)) {
@@ -292,6 +261,7 @@ __attribute__((destructor)) static void unload(void) {
 						shim_segment->program, path,
 						sizeof(path)) == 0) {
 			prom_exporter_publish_slow(last);
+			prom_exporter_publish_allocator(last);
 			prom_exporter_publish(last);
 			(void)prom_exporter_write_textfile(last, path);
 		}

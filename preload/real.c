@@ -155,7 +155,6 @@ static void resolve_libc(void) {
 		{ "pthread_attr_getstacksize",
 				offsetof(struct shim_libc, pthread_attr_getstacksize) },
 		{ "__register_atfork", offsetof(struct shim_libc, register_atfork) },
-		{ "mallinfo2", offsetof(struct shim_libc, mallinfo2) },
 		{ "clock_gettime", offsetof(struct shim_libc, clock_gettime) },
 		{ "gnu_get_libc_version",
 				offsetof(struct shim_libc, gnu_get_libc_version) },

@@ -90,7 +90,6 @@ struct shim_libc {
 	int (*pthread_attr_destroy)(pthread_attr_t *attr);
 	int (*pthread_attr_setstack)(pthread_attr_t *attr, void *stack, size_t size);
 	int (*pthread_attr_getstacksize)(const pthread_attr_t *attr, size_t *size);
-	struct mallinfo2 (*mallinfo2)(void);
 	/* never another object's, and only under a filter: preload/clock.h */
 	int (*clock_gettime)(clockid_t clock, struct timespec *out);
 	const char *(*gnu_get_libc_version)(void);

@@ -38,36 +38,48 @@ static void cell_add(struct shim_control *control, size_t cell_offset, uint64_t 
 
 #define ADD(field, amount) cell_add(control, offsetof(struct shim_block, field), (amount))
 
-size_t shim_record_usable(void *p) {
+struct shim_size shim_record_size(void *p) {
+	struct shim_size size = { 0, 0 };
 	if (shim_real_usable() == SHIM_USABLE_NONE) {
-		return 0;
+		return size;
 	}
 	if (!shim_real.is_glibc) {
-		return shim_real.malloc_usable_size(p);
+		size.usable = shim_real.malloc_usable_size(p);
+		return size;
 	}
 	size_t header = shim_chunk_header(p);
 	if ((header & SHIM_CHUNK_MMAPPED) != 0) {
-		return shim_real.malloc_usable_size(p);
+		size.usable = shim_real.malloc_usable_size(p);
+		size.mapped = shim_chunk_mapped(p);
+		return size;
 	}
 	if (shim_real_usable() == SHIM_USABLE_HEADER) {
-		return shim_chunk_usable(header);
+		size.usable = shim_chunk_usable(header);
+		return size;
 	}
-	size_t usable = shim_real.malloc_usable_size(p);
+	size.usable = shim_real.malloc_usable_size(p);
 	if (atomic_load_explicit(&shim_real.is_comparing, memory_order_relaxed)) {
-		shim_real_compare(shim_chunk_usable(header), usable);
+		shim_real_compare(shim_chunk_usable(header), size.usable);
 	}
-	return usable;
+	return size;
 }
 
 static void allocated(struct shim_control *control, void *p, size_t requested) {
-	ADD(allocated_bytes, shim_record_usable(p));
+	struct shim_size size = shim_record_size(p);
+	ADD(allocated_bytes, size.usable);
+	if (size.mapped != 0) {
+		ADD(mapped_bytes, size.mapped);
+	}
 	ADD(requested_bytes, requested);
 	ADD(size_class[shim_size_class(requested)], 1);
 }
 
-static void freed(struct shim_control *control, size_t usable) {
+static void freed(struct shim_control *control, struct shim_size size) {
 	ADD(frees, 1);
-	ADD(freed_bytes, usable);
+	ADD(freed_bytes, size.usable);
+	if (size.mapped != 0) {
+		ADD(unmapped_bytes, size.mapped);
+	}
 }
 
 /* The slow path of malloc proper, when it is due. */
@@ -106,23 +118,24 @@ SHIM_COLD void *shim_record_wake(void *p) {
 	return p;
 }
 
-void shim_record_freed(size_t usable) {
+void shim_record_freed(struct shim_size size) {
 	if (shim_start_is_off()) {
 		return;
 	}
 	int saved = errno;
 	shim_tls.events++;
-	freed(own_control(), usable);
+	freed(own_control(), size);
 	errno = saved;
 }
 
 SHIM_COLD void shim_record_free(void *p) {
 	if (!shim_start_is_off()) {
-		shim_record_freed(shim_record_usable(p));
+		shim_record_freed(shim_record_size(p));
 	}
 }
 
-void shim_record_reallocation(void *p, int moved, size_t old_usable, size_t requested) {
+void shim_record_reallocation(void *p, int moved, struct shim_size before,
+		size_t requested) {
 	if (shim_start_is_off()) {
 		return;
 	}
@@ -131,10 +144,10 @@ void shim_record_reallocation(void *p, int moved, size_t old_usable, size_t requ
 	if (p != NULL) {
 		ADD(reallocations, 1);
 		ADD(reallocations_moved, moved != 0);
-		freed(control, old_usable);
+		freed(control, before);
 		allocated(control, p, requested);
 	} else if (requested == 0) {
-		freed(control, old_usable);
+		freed(control, before);
 	} else {
 		ADD(failures, 1);
 	}

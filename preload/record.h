@@ -20,12 +20,19 @@
 /*
  * glibc: the word before a block is its chunk's size with three flags: 1 previous in use,
  * 2 mmapped, 4 not of the main arena. A chunk's last 8 bytes overlap the next size word, so
- * usable = size - 8; mmapped chunks have no next: 16. Source: malloc/malloc.c, "chunk".
+ * usable = size - 8; mmapped chunks have no next: 16. What such a chunk was moved by to be
+ * aligned stands in the word before. Source: malloc/malloc.c, "chunk", munmap_chunk.
  */
 enum { SHIM_CHUNK_MMAPPED = 2, SHIM_CHUNK_FLAGS = 7, SHIM_CHUNK_OVERHEAD = 8 };
 
 static inline size_t shim_chunk_header(const void *p) {
 	return ((const size_t *)p)[-1];
+}
+
+static inline size_t shim_chunk_mapped(const void *p) {
+	size_t before = ((const size_t *)p)[-2];
+	return (shim_chunk_header(p) & ~(size_t)SHIM_CHUNK_FLAGS) +
+			(before & ~(size_t)SHIM_CHUNK_FLAGS);
 }
 
 static inline size_t shim_chunk_usable(size_t header) {
@@ -65,25 +72,30 @@ void shim_record_allocation(void *p, size_t requested);
 /* After a count that said the slow path is due; Returns `p`, so that the hook ends in a jump. */
 void *shim_record_wake(void *p);
 
-/* The same when only the usable size is known, and the block may be gone. */
-void shim_record_freed(size_t usable);
+/* Sizes of a living block. */
+struct shim_size {
+	size_t usable; /* by whatever way is proved; 0 if none is */
+	size_t mapped; /* of the mapping that glibc made for this block alone; 0: it lies in an arena */
+};
+struct shim_size shim_record_size(void *p);
+
+/* The same when only the sizes are known, and the block may be gone. */
+void shim_record_freed(struct shim_size size);
 
 /* Before the real free; `p` is neither NULL nor bootstrap memory; errno kept. */
 void shim_record_free(void *p);
 
 /*
- * After a real realloc of a block that had `old_usable` bytes.
+ * After a real realloc of a block that had the sizes `before`.
  *
  * p  its result; NULL with requested != 0 is a failure, with 0 a free
  */
-void shim_record_reallocation(void *p, int moved, size_t old_usable, size_t requested);
+void shim_record_reallocation(void *p, int moved, struct shim_size before,
+		size_t requested);
 
 /* Adds to one cell of the calling thread's block, or atomically to the overflow block's. */
 void shim_record_add(size_t cell_offset, uint64_t amount);
 #define SHIM_RECORD(field, amount) \
 	shim_record_add(offsetof(struct shim_block, field), (amount))
-
-/* Usable bytes of a living block, by whatever way is proved; 0 if none is. */
-size_t shim_record_usable(void *p);
 
 #endif

@@ -9,7 +9,7 @@
 #include "preload/clock.h"
 
 /*
- * Room for about 5,900 threads that live at once; those beyond count in the overflow block. A
+ * Room for about 5,400 threads that live at once; those beyond count in the overflow block. A
  * host short of addresses gets less, and mlockall of the host counts every byte.
  */
 static const uint64_t reserve_bytes[] = { 4u << 20, 1u << 20, 64u << 10 };
@@ -112,6 +112,7 @@ int shim_segment_create(void) {
 static void inherit(const struct shim_segment *parent, struct shim_segment *child) {
 	uint64_t bytes = parent->inherited_bytes;
 	uint64_t blocks = parent->inherited_blocks;
+	uint64_t mapped = parent->inherited_mapped_bytes;
 	uint32_t count = atomic_load_explicit(&parent->block_count, memory_order_acquire);
 	for (uint32_t i = 0; i <= count; i++) {
 		/* relaxed throughout: nobody else runs in this address space */
@@ -123,6 +124,10 @@ static void inherit(const struct shim_segment *parent, struct shim_segment *chil
 					 memory_order_relaxed) -
 				atomic_load_explicit(&block->freed_bytes,
 						memory_order_relaxed);
+		mapped += atomic_load_explicit(&block->mapped_bytes,
+					  memory_order_relaxed) -
+				atomic_load_explicit(&block->unmapped_bytes,
+						memory_order_relaxed);
 		blocks -= atomic_load_explicit(&block->frees, memory_order_relaxed);
 		for (unsigned c = 0; c < SHIM_SIZE_CLASSES; c++) {
 			blocks += atomic_load_explicit(&block->size_class[c],
@@ -131,6 +136,7 @@ static void inherit(const struct shim_segment *parent, struct shim_segment *chil
 	}
 	child->inherited_bytes = (int64_t)bytes > 0 ? bytes : 0;
 	child->inherited_blocks = (int64_t)blocks > 0 ? blocks : 0;
+	child->inherited_mapped_bytes = (int64_t)mapped > 0 ? mapped : 0;
 }
 
 int shim_segment_fork(void) {

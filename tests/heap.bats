@@ -12,33 +12,24 @@ teardown() {
 	common_teardown
 }
 
-@test "a host that holds its allocator's lock for ever is served" {
+# What nobody asks the allocator for: no process of ours is there, and none was.
+assert_childless() {
+	local -a fields
+	run -0 cat "/proc/$pid/task"/*/children
+	assert_output ""
+	read -r -a fields <"/proc/$pid/stat"
+	assert_equal "${fields[10]} ${fields[12]}" "0 0" # cminflt and cmajflt of proc(5)
+}
+
+@test "a host that holds its allocator's lock for ever is served, and its heap is shown" {
 	PROMSHIM_TUNE=slow_interval=100ms start "$targets/arena_lock"
 	expect locked
-	# three times over, as a page wants it, a process asks the allocator, and waits for the lock in vain
-	local i asked
-	for i in 1 2 3; do
-		asked="$(faults_of_children)"
-		scrape
-		wait_until has_asked
-	done
-	scrape
+	wait_until heap_is_above 100000
 	assert_metric promshim_malloc_allocations_total -ge 2
-	refute_metric promshim_allocator_heap_bytes
+	assert_childless
 	run -1 grep "malloc came back" "$out"
 	finish
 	assert_equal "$status" 0
-}
-
-# Prints how many page faults the ended children of the host had: its own are none.
-faults_of_children() {
-	local -a fields
-	read -r -a fields <"/proc/$pid/stat"
-	printf '%d' "${fields[10]}" # cminflt of proc(5)
-}
-
-has_asked() {
-	(($(faults_of_children) > asked))
 }
 
 @test "a host that has overwritten its heap is served, and lives" {
@@ -48,43 +39,87 @@ has_asked() {
 	assert_metric promshim_malloc_allocations_total -eq 400
 	go_on
 	expect overwritten
-	wait_until says_something # once the allocator was asked
+	wait_until heap_is_above 600000
 	assert_metric promshim_malloc_frees_total -eq 134
-	fetch "http://127.0.0.1:$port/"
-	run -0 grep -c 'the heap is damaged' "$page"
-	scrape
-	finish
-	assert_equal "$status" 0
-}
-
-says_something() {
-	scrape
-	(($(metric promshim_exporter_messages_total) == 1))
-}
-
-# The process that asks glibc waits for a lock that never comes: $asking, another one each time.
-somebody_asks_anew() {
-	local child before="$asking"
-	scrape
-	for child in $(cat "/proc/$pid/task"/*/children); do
-		asking="$child"
-	done
-	[[ "$asking" != "$before" || -s log ]]
-}
-
-# A crash of eight copies in succession is damage, so more than that are killed.
-# bats test_tags=slow
-@test "a heap is not called damaged because somebody killed who asks for its figures" {
-	local killed asking=""
-	PROMSHIM_TUNE=slow_interval=100ms PROMSHIM_LOG="$PWD/log" start "$targets/arena_lock"
-	expect locked
-	for killed in {1..12}; do
-		wait_until somebody_asks_anew
-		kill -KILL "$asking" 2>/dev/null || true
-	done
-	wait_until somebody_asks_anew
-	[[ ! -s log ]] || fail "$(<log)"
 	assert_metric promshim_exporter_messages_total -eq 0
+	assert_childless
+	scrape
 	finish
 	assert_equal "$status" 0
+}
+
+# Tells whether the page says of the heap what glibc said, and has what is free and in use as it is now: heap_is BYTES.
+heap_is() {
+	local in_use
+	is_served && [[ "$(metric promshim_allocator_heap_bytes)" == "$1" ]] || return 1
+	in_use="$(($(metric promshim_malloc_live_bytes) + 8 * $(metric promshim_malloc_live_blocks)))"
+	[[ "$(metric promshim_allocator_in_use_bytes)" == "$in_use" ]] \
+		&& [[ "$(metric promshim_allocator_free_bytes)" == $(($1 - in_use)) ]]
+}
+
+heap_is_above() {
+	is_served && (($(metric promshim_allocator_heap_bytes) > $1))
+}
+
+heap_is_left_out() {
+	is_served && ! grep -q '^promshim_allocator_\(heap\|free\)_bytes' "$page" \
+		&& (($(metric promshim_allocator_in_use_bytes) > 20000000))
+}
+
+# Waits for a line of the host of this kind: $bytes, what glibc itself says.
+glibc_says() {
+	wait_until grep -q "^$1 " "$out"
+	bytes="$(sed -n "s/^$1 //p" "$out")"
+}
+
+# Holds the page to glibc's own figures in every shape of a heap.
+# assert_heap [VARIABLE=VALUE...]
+assert_heap() {
+	local shape
+	PROMSHIM_TUNE=slow_interval=100ms start env "$@" "$targets/heap"
+	for shape in small arenas mapped freed trimmed; do
+		glibc_says "$shape"
+		wait_until heap_is "$bytes"
+		go_on
+	done
+	glibc_says barred
+	wait_until heap_is_left_out
+	go_on
+	finish
+	assert_equal "$status" 0
+	assert_equal "$(<"$err")" ""
+}
+
+@test "the heap is what glibc says, to the byte: arenas, mapped blocks, freed and trimmed, and none where it is barred" {
+	assert_heap A=1
+}
+
+# bats test_tags=slow
+@test "the heap is what glibc says with one arena, with a fixed threshold, and with huge pages" {
+	assert_heap MALLOC_ARENA_MAX=1
+	assert_heap MALLOC_MMAP_THRESHOLD_=4096
+	assert_heap MALLOC_TOP_PAD_=1000000
+	assert_heap GLIBC_TUNABLES=glibc.malloc.hugetlb=1
+}
+
+heap_is_gone() {
+	is_served && ! grep -q '^promshim_allocator_heap_bytes' "$page"
+}
+
+@test "where glibc does without brk, no heap is shown" {
+	PROMSHIM_TUNE=slow_interval=100ms start env GLIBC_TUNABLES=glibc.malloc.hugetlb=2 "$targets/heap"
+	glibc_says small
+	wait_until heap_is_gone
+	finish
+	assert_equal "$status" 0
+}
+
+@test "a forked child's heap is what glibc says there" {
+	local child
+	mkdir pages
+	PROMSHIM_MODE=count PROMSHIM_TEXTFILE="$PWD/pages/%p" run -0 preload "$targets/heap" fork
+	read -r _ child bytes <<<"$output"
+	check_page "pages/$child"
+	page="pages/$child"
+	assert_metric promshim_allocator_heap_bytes -eq "$bytes"
 }

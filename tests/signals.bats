@@ -57,7 +57,7 @@ took other"
 @test "a host that waits for any child sees none of ours" {
 	PROMSHIM_TUNE=slow_interval=100ms start "$targets/signals" children
 	expect ready
-	# by then glibc was asked, which takes a process of its own
+	scrape
 	wait_until shows_allocator
 	go_on
 	expect "0 children"

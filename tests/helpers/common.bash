@@ -234,7 +234,7 @@ is_served() {
 	fetch "http://127.0.0.1:$port/metrics" 2>/dev/null
 }
 
-# Tells whether its page has what glibc says: within a second after the first scrape.
+# Tells whether its page has what the allocator holds.
 shows_allocator() {
 	is_served && grep -q '^promshim_allocator_heap_bytes' "$page"
 }

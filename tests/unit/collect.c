@@ -62,10 +62,9 @@ static void snapshot_fill(void) {
 	row->figures.virtual_max_bytes = UINT64_MAX;
 	row->allocator_known = true;
 	row->allocator_age_ns = 2500000000;
-	row->heap_bytes = 4001;
+	row->heap_bytes = 4005;
 	row->in_use_bytes = 4002;
-	row->free_bytes = 4003;
-	row->releasable_bytes = 4004;
+	row->free_bytes = 3;
 	row->running = 1;
 	row->roots = 1;
 	row->process_starts = 5001;
@@ -174,8 +173,11 @@ static void test_unknown(void) {
 	snapshot_fill();
 	snapshot.rows[0].allocator_known = false;
 	page_make();
-	ok(!has("promshim_allocator_") && !has("promshim_collector_age_seconds"),
-			"no allocator statistics before the first tick");
+	ok(!has("promshim_allocator_heap_bytes") &&
+					!has("promshim_allocator_free_bytes") &&
+					!has("promshim_collector_age_seconds"),
+			"a heap that cannot be seen is left out,");
+	ok(has("promshim_allocator_in_use_bytes{"), "... what is in use is not");
 
 	snapshot_fill();
 	snapshot.rows[0].figures.known = 0;

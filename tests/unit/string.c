@@ -43,7 +43,7 @@ size_t own_strnlen(const char *text, size_t most);
 char *own_strrchr(const char *text, int value);
 size_t own_strspn(const char *text, const char *set);
 char *own_strstr(const char *text, const char *wanted);
-#include "exporter/base/string.c"
+#include "exporter/base/string.c" // NOLINT(bugprone-suspicious-include): as it is built there
 #undef bcmp
 #undef memchr
 #undef memcmp
