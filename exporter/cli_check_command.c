@@ -112,6 +112,13 @@ static void check_runtimes(const struct prom_elf *elf, struct prom_findings *out
 				"is counted or served. Build it without.",
 				name);
 	}
+	name = needed_of(elf, "liblsan.so.");
+	if (name != NULL) {
+		prom_finding_add(out, PROM_VERDICT_NO,
+				"Built with LeakSanitizer (%s), where promshim stands aside: nothing "
+				"is counted or served. Build it without.",
+				name);
+	}
 }
 
 /* Adds why nothing of ours can get into the file; Returns whether it added something. */

@@ -166,40 +166,82 @@ void *reallocarray(void *p, size_t count, size_t size) {
 	return realloc(p, bytes);
 }
 
-/* C23: free with a hint that no allocator needs (glibc has them since 2.43). */
+/*
+ * What is not the allocator's is in no sum of its, and would never be given back to it. Where sizes are
+ * not known nobody is asked, and it may well be the allocator's: behind an object that passes on
+ * some functions and lacks others. The first event of all finds out.
+ */
+static SHIM_COLD void *not_counted(void *p, size_t size) {
+	SHIM_RECORD(uncounted_events, 0);
+	if (p == NULL || shim_real.malloc_usable_size == NULL) {
+		return counted(p, size);
+	}
+	SHIM_RECORD(uncounted_events, 1);
+	return p;
+}
+
+static void *counted_of(enum shim_relative function, void *p, size_t size) {
+	bool is_foreign = (shim_real.foreign & 1U << function) != 0;
+	return SHIM_UNLIKELY(is_foreign) ? not_counted(p, size) : counted(p, size);
+}
+
+static uint64_t frees_of_thread(void) {
+	const struct shim_control *control = shim_tls.current;
+	/* relaxed: own cell */
+	return control != NULL && control->home != NULL
+			? atomic_load_explicit(&control->home->frees,
+					  memory_order_relaxed)
+			: 0;
+}
+
+/*
+ * C23: free with a hint (glibc has them since 2.43; a library may have had functions of that name
+ * before, for blocks of its own). Who has them behind us may come back to our free, which then has
+ * counted.
+ */
+#define FREE_SIZED(name, is_foreign, arguments)                \
+	shim_real_resolve();                                   \
+	if (shim_real.name == NULL || shim_bootstrap_has(p)) { \
+		free(p);                                       \
+	} else if (p == NULL || shim_real.is_foreign) {        \
+		shim_real.name arguments;                      \
+	} else {                                               \
+		struct shim_size before = shim_record_size(p); \
+		uint64_t frees = frees_of_thread();            \
+		shim_real.name arguments;                      \
+		if (frees_of_thread() == frees) {              \
+			shim_record_freed(before);             \
+		}                                              \
+	}
+
 void free_sized(void *p, size_t size) {
-	(void)size;
-	free(p);
+	FREE_SIZED(free_sized, sized_is_foreign, (p, size))
 }
 
 void free_aligned_sized(void *p, size_t alignment, size_t size) {
-	(void)alignment;
-	(void)size;
-	free(p);
+	FREE_SIZED(free_aligned_sized, aligned_sized_is_foreign, (p, alignment, size))
 }
 
 int posix_memalign(void **out, size_t alignment, size_t size) {
 	int r = shim_real.posix_memalign(out, alignment, size);
-	if (r == 0) {
-		shim_record_allocation(*out, size);
-	} else {
-		shim_record_allocation(NULL, size);
-	}
+	(void)counted_of(SHIM_RELATIVE_posix_memalign, r == 0 ? *out : NULL, size);
 	return r;
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
-	return counted(shim_real.aligned_alloc(alignment, size), size);
+	return counted_of(SHIM_RELATIVE_aligned_alloc,
+			shim_real.aligned_alloc(alignment, size), size);
 }
 
 void *memalign(size_t alignment, size_t size) {
-	return counted(shim_real.memalign(alignment, size), size);
+	return counted_of(SHIM_RELATIVE_memalign, shim_real.memalign(alignment, size),
+			size);
 }
 
 void *valloc(size_t size) {
-	return counted(shim_real.valloc(size), size);
+	return counted_of(SHIM_RELATIVE_valloc, shim_real.valloc(size), size);
 }
 
 void *pvalloc(size_t size) {
-	return counted(shim_real.pvalloc(size), size);
+	return counted_of(SHIM_RELATIVE_pvalloc, shim_real.pvalloc(size), size);
 }

@@ -282,6 +282,17 @@ static bool is_called(const struct link_map *map, const char *name) {
 			strcmp(slash != NULL ? slash + 1 : path, name) == 0;
 }
 
+bool shim_loader_is_behind(const void *object, const void *other) {
+	const struct link_map *map = first();
+	while (map != NULL && map != other) {
+		map = after(map);
+	}
+	while (map != NULL && map != object) {
+		map = after(map);
+	}
+	return object != other && map != NULL;
+}
+
 struct shim_symbol shim_loader_in(const char *object, const char *name) {
 	const struct link_map *map = first();
 	while (map != NULL && !is_called(map, object)) {

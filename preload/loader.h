@@ -35,6 +35,9 @@ void shim_loader_init(void);
 struct shim_symbol shim_loader_next(const char *name);
 struct shim_symbol shim_loader_first(const char *name);
 
+/* Whether `object` comes after `other` in load order; NULL is nowhere. */
+bool shim_loader_is_behind(const void *object, const void *other);
+
 /* That of the object that others need by the name `object` ("libc.so.6"). */
 struct shim_symbol shim_loader_in(const char *object, const char *name);
 

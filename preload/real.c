@@ -169,18 +169,39 @@ static void resolve_libc(void) {
 	}
 }
 
-int *shim_errno(void) {
-	static int nobodys;
-	shim_real_resolve(); /* who keeps errno may be the first of all events */
-	return shim_libc.errno_location != NULL ? shim_libc.errno_location() : &nobodys;
-}
-
 static bool has_runtime(void) {
 #if defined(__SANITIZE_THREAD__)
 	return false; /* our own tests, built with it: there it sees all that we do */
 #endif
 	return shim_loader_first("__tsan_init").address != NULL ||
-			shim_loader_first("__msan_init").address != NULL;
+			shim_loader_first("__msan_init").address != NULL ||
+			shim_loader_first("__lsan_init").address != NULL;
+}
+
+/*
+ * What hands out and lies ahead of the allocator passes on to it, or the program would not live
+ * without us. What takes back may lie ahead, for blocks of its own, or be libc's behind an object
+ * that only passes malloc and free on.
+ */
+static void resolve_relatives(void) {
+	const void *allocator = shim_loader_next("free").object;
+	const void *libc = shim_loader_in("libc.so.6", "free").object;
+	struct shim_symbol sized = shim_loader_next("free_sized");
+	struct shim_symbol aligned = shim_loader_next("free_aligned_sized");
+	uint32_t foreign = 0;
+#define SHIM_RELATIVE(name)                                                          \
+	foreign |= (shim_loader_is_behind(shim_loader_next(#name).object, allocator) \
+						   ? 1U                              \
+						   : 0U)                             \
+			<< SHIM_RELATIVE_##name;
+	SHIM_RELATIVES(SHIM_RELATIVE)
+#undef SHIM_RELATIVE
+	shim_real.foreign = foreign;
+	shim_real.sized_is_foreign = sized.object != allocator && sized.object != libc;
+	shim_real.aligned_sized_is_foreign =
+			aligned.object != allocator && aligned.object != libc;
+	memcpy(&shim_real.free_sized, &sized.address, sizeof(sized.address));
+	memcpy(&shim_real.free_aligned_sized, &aligned.address, sizeof(aligned.address));
 }
 
 void shim_real_resolve(void) {
@@ -211,6 +232,7 @@ void shim_real_resolve(void) {
 #define RESOLVE_GROUP_DELETE(name)
 #define SHIM_HOOK(group, result, name, parameters, arguments) RESOLVE_GROUP_##group(name)
 #include "preload/hooks.def"
+	resolve_relatives();
 	resolve_libc();
 	shim_real.is_stranger = shim_libc.gnu_get_libc_version == NULL || has_runtime();
 	shim_unmute();

@@ -33,6 +33,15 @@ struct shim_real {
 #include "preload/hooks.def"
 	size_t (*malloc_usable_size)(
 			void *p); /* NULL unless of the same object as free */
+	/* Of C23; NULL where nobody behind us has them; foreign: for blocks of its own. */
+	void (*free_sized)(void *p, size_t size);
+	void (*free_aligned_sized)(void *p, size_t alignment, size_t size);
+	bool sized_is_foreign, aligned_sized_is_foreign;
+	/*
+	 * Bit per enum shim_relative: it is of an object behind that of free. What such a
+	 * function hands out is not the allocator's, which must not be asked about it.
+	 */
+	uint32_t foreign;
 	/*
 	 * enum shim_usable; may only become SHIM_USABLE_HEADER while events run. Relaxed: a
 	 * lone state, and either way of asking is right at any time. Writer: who compares.
@@ -42,10 +51,19 @@ struct shim_real {
 	bool is_glibc; /* the next malloc is glibc's */
 	/*
 	 * Another libc, or a runtime that must see every call before we do (ThreadSanitizer,
-	 * MemorySanitizer): nothing but forwarding is safe, not even a system call by libc.
+	 * MemorySanitizer, LeakSanitizer): nothing but forwarding is safe, not even a system call by libc.
 	 */
 	bool is_stranger;
 	uint32_t operators_counted; /* bit per enum shim_operator: the hook itself counts */
+};
+
+/* Functions that an allocator may lack: then somebody else's come next, glibc's above all. */
+#define SHIM_RELATIVES(X) \
+	X(posix_memalign) X(aligned_alloc) X(memalign) X(valloc) X(pvalloc)
+enum shim_relative {
+#define SHIM_RELATIVE(name) SHIM_RELATIVE_##name,
+	SHIM_RELATIVES(SHIM_RELATIVE)
+#undef SHIM_RELATIVE
 };
 
 /* Bits of operators_counted: those whose next function is the allocator's own. */

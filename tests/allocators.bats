@@ -96,6 +96,13 @@ assert_visible_before() {
 	done
 }
 
+@test "a function that the allocator behind us lacks is not its own" {
+	need_subject jemalloc
+	run -0 bare LD_PRELOAD="$subject" "$targets/family" pvalloc_keeps
+	behind="$subject" run -0 count "$targets/family" pvalloc_keeps
+	assert_metric promshim_uncounted_events_total -eq 100
+}
+
 # bats test_tags=trap:T16
 @test "an allocator without malloc_usable_size is counted by calls, bytes are left out" {
 	run -0 bare LD_PRELOAD="$targets/libown.so" "$targets/threads" plain 8

@@ -154,6 +154,14 @@ promise() {
 }
 
 # bats test_tags=trap:T13
+@test "a library's own free_sized and free_aligned_sized get what is theirs" {
+	run -0 bare "$targets/sized"
+	assert_output "back 1064"
+	run -0 count "$targets/sized"
+	assert_output "back 1064"
+	assert_metric promshim_malloc_frees_total -eq 0
+}
+
 @test "free_sized and free_aligned_sized are there and counted as free" {
 	local -A t
 	run -0 count "$targets/family" free_sized

@@ -310,10 +310,11 @@ assert_faults_found() {
 	assert_line "$summary"
 }
 
-@test "ThreadSanitizer and MemorySanitizer: the program runs as without us" {
+@test "ThreadSanitizer, MemorySanitizer and LeakSanitizer: the program runs as without us" {
 	local compiler
 	local -a words
 	for compiler in "gcc -fsanitize=thread" "clang -fsanitize=thread" "clang -fsanitize=memory" \
+		"gcc -fsanitize=leak" "clang -fsanitize=leak" \
 		"gcc -fsanitize=undefined" "clang -fsanitize=undefined"; do
 		read -r -a words <<<"$compiler"
 		build program outside "${words[@]}"
@@ -331,6 +332,9 @@ assert_faults_found() {
 	build program outside gcc -fsanitize=thread
 	run -1 "$promshim" check ./program
 	assert_output --partial 'no. Built with ThreadSanitizer'
+	build program outside gcc -fsanitize=leak
+	run -1 "$promshim" check ./program
+	assert_output --partial 'no. Built with LeakSanitizer'
 }
 
 @test "a race is found by ThreadSanitizer as without us" {

@@ -181,6 +181,14 @@ static void pvalloc_takes(void) {
 	free(p);
 }
 
+/* Of an allocator without it, libc's: nobody could take that back. */
+static void pvalloc_keeps(void) {
+	for (int i = 0; i < 100; i++) {
+		char *p = kept(pvalloc(5000));
+		memset(p, 1, 5000);
+	}
+}
+
 static void strdup_once(void) {
 	free(kept(strdup("nine byte")));
 }
@@ -233,6 +241,7 @@ static const struct {
 	CASE(memalign_takes),
 	CASE(valloc_takes),
 	CASE(pvalloc_takes),
+	CASE(pvalloc_keeps),
 	CASE(strdup_once),
 	CASE(free_sized),
 	CASE(keep),
