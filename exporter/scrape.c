@@ -145,21 +145,21 @@ static void row_fill(struct prom_scrape *scrape) {
 	snapshot->row_count = 1;
 }
 
-/* Of one segment: a forked child starts anew. */
+/* Of one process: a forked child starts anew. */
 static struct {
-	const struct shim_segment *segment; /* NULL: nothing kept */
+	int32_t pid; /* 0: nothing kept */
 	struct prom_http_counts http;
 	uint64_t errors[PROM_CAUSE_COUNT];
 } kept;
 
 void prom_scrape_counts_keep(const struct prom_scrape *scrape) {
-	kept.segment = scrape->segment;
+	kept.pid = scrape->segment->pid;
 	kept.http = *prom_server_counts(scrape->server);
 	memcpy(kept.errors, scrape->registry.errors, sizeof(kept.errors));
 }
 
 void prom_scrape_counts_restore(struct prom_scrape *scrape) {
-	if (kept.segment == scrape->segment) {
+	if (kept.pid == scrape->segment->pid) {
 		prom_server_continue(scrape->server, &kept.http);
 		memcpy(scrape->registry.errors, kept.errors, sizeof(kept.errors));
 	}

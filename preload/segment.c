@@ -108,18 +108,17 @@ int shim_segment_create(void) {
 	return 0;
 }
 
-/* Live bytes and blocks of the process that was forked, as this copy of its memory has them. */
-static void inherit(const struct shim_segment *parent, struct shim_segment *child) {
-	uint64_t bytes = parent->inherited_bytes;
-	uint64_t blocks = parent->inherited_blocks;
-	uint64_t mapped = parent->inherited_mapped_bytes;
-	uint32_t count = atomic_load_explicit(&parent->block_count, memory_order_acquire);
+/* What the process that was forked held, as this copy of its memory has it, is inherited. */
+static void inherit(struct shim_segment *segment) {
+	uint64_t bytes = segment->inherited_bytes;
+	uint64_t blocks = segment->inherited_blocks;
+	uint64_t mapped = segment->inherited_mapped_bytes;
+	uint32_t count =
+			atomic_load_explicit(&segment->block_count, memory_order_acquire);
 	for (uint32_t i = 0; i <= count; i++) {
 		/* relaxed throughout: nobody else runs in this address space */
-		const struct shim_block *block = i == count
-				? &parent->overflow
-				: (const void *)((const char *)parent + BLOCKS_OFFSET +
-						  i * sizeof(struct shim_block));
+		const struct shim_block *block =
+				i == count ? &segment->overflow : shim_segment_block(i);
 		bytes += atomic_load_explicit(&block->allocated_bytes,
 					 memory_order_relaxed) -
 				atomic_load_explicit(&block->freed_bytes,
@@ -134,43 +133,46 @@ static void inherit(const struct shim_segment *parent, struct shim_segment *chil
 					memory_order_relaxed);
 		}
 	}
-	child->inherited_bytes = (int64_t)bytes > 0 ? bytes : 0;
-	child->inherited_blocks = (int64_t)blocks > 0 ? blocks : 0;
-	child->inherited_mapped_bytes = (int64_t)mapped > 0 ? mapped : 0;
+	segment->inherited_bytes = (int64_t)bytes > 0 ? bytes : 0;
+	segment->inherited_blocks = (int64_t)blocks > 0 ? blocks : 0;
+	segment->inherited_mapped_bytes = (int64_t)mapped > 0 ? mapped : 0;
 }
 
-int shim_segment_fork(void) {
-	struct shim_segment *parent = shim_segment;
-	struct shim_segment *child = reserve();
-	if (child == NULL) {
-		shim_segment = NULL;
-		return -ENOMEM;
+/* Makes private memory read 0 again; whole pages go back to the kernel. */
+static void clear(char *from, char *to) {
+	size_t page = auxv_page_bytes();
+	char *first = from + (page - (uintptr_t)from % page) % page;
+	char *last = to - (uintptr_t)to % page;
+	if (first >= last ||
+			kernel_madvise(first, (size_t)(last - first), MADV_DONTNEED) !=
+					0) {
+		memset(from, 0, (size_t)(to - from));
+		return;
 	}
-	inherit(parent, child);
-	child->mode = parent->mode;
-	child->pid_namespace = parent->pid_namespace;
-	memcpy(child->program, parent->program, sizeof(child->program));
-	memcpy(child->executable, parent->executable, sizeof(child->executable));
-	memcpy(child->allocator, parent->allocator, sizeof(child->allocator));
-	memcpy(child->libc, parent->libc, sizeof(child->libc));
-	memcpy(child->version, parent->version, sizeof(child->version));
-	memcpy(child->settings, parent->settings, sizeof(child->settings));
-#define COPY(field)                                                                 \
-	atomic_store_explicit(&child->field,                                        \
-			atomic_load_explicit(&parent->field, memory_order_relaxed), \
-			memory_order_relaxed) /* relaxed: published by the magic below */
-	COPY(hooks_active);
-	COPY(hooks_known);
-	COPY(bytes_known);
-	COPY(invalid_settings);
-#undef COPY
+	memset(from, 0, (size_t)(first - from));
+	memset(last, 0, (size_t)(to - last));
+}
+
+void shim_segment_fork(void) {
+	struct shim_segment *segment = shim_segment;
+	/* relaxed, each: the one thread there is; to readers outside it is the parent's until published */
+	atomic_store_explicit(&segment->state, SHIM_STATE_STARTING, memory_order_relaxed);
+	inherit(segment);
+	uint32_t count =
+			atomic_load_explicit(&segment->block_count, memory_order_relaxed);
+	atomic_store_explicit(&segment->port, 0, memory_order_relaxed);
+	atomic_store_explicit(&segment->messages_written, 0, memory_order_relaxed);
+	atomic_store_explicit(&segment->exporter_cpu_ns, 0, memory_order_relaxed);
+	atomic_store_explicit(&segment->block_count, 0, memory_order_relaxed);
+	for (unsigned i = 0; i < SHIM_TID_MAX; i++) {
+		atomic_store_explicit(&segment->own_tids[i], 0, memory_order_relaxed);
+	}
+	clear((char *)&segment->figures, (char *)shim_segment_block(count));
 	shim_process->forked_ns = shim_clock_ns(CLOCK_MONOTONIC);
-	publish(child);
+	publish(segment);
 	/* release: identity is whole */
-	atomic_store_explicit(&child->state, SHIM_STATE_COUNTING, memory_order_release);
-	shim_segment = child;
+	atomic_store_explicit(&segment->state, SHIM_STATE_COUNTING, memory_order_release);
 	revive();
-	return 0;
 }
 
 struct shim_block *shim_segment_block(uint32_t index) {

@@ -45,14 +45,14 @@ extern struct shim_control *shim_controls
 int shim_segment_create(void);
 
 /*
- * In a forked child: a fresh segment with the parent's identity, the parent's live bytes and
- * blocks as inherited. The old one stays mapped: a signal handler may have forked between a
- * hook's load of its block and the add.
+ * In a forked child: the segment begins anew, with the parent's identity, and what the parent held as
+ * inherited. It stays where it is, so that generations of forks keep no segment of their ancestors,
+ * and a signal handler may fork between a hook's load of its block and the add: that event is then
+ * in a block of the child's, which is shown once it is given out.
  *
- * Returns  0, or -errno; then the child counts nowhere
- * Calls    the child's only thread; async-signal-safe
+ * Calls    the child's only thread, signals blocked
  */
-int shim_segment_fork(void);
+void shim_segment_fork(void);
 
 /* Block `index`, which must be below block_count or just committed. */
 struct shim_block *shim_segment_block(uint32_t index);

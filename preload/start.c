@@ -123,15 +123,17 @@ void shim_start_child(void) {
 	}
 	int saved = errno;
 	uint32_t mode = shim_segment->mode;
+	uint64_t before;
+	/* a handler that allocates or forks meanwhile would find half a child */
+	kernel_sigmask(SIG_SETMASK, ~UINT64_C(0), &before);
 	/* a thread of this process may get the wiped control that was the parent's */
 	shim_tls.current = NULL;
 	shim_thread_fork();
 	shim_keeper_fork();
-	if (shim_segment_fork() != 0) {
-		shim_start_turn_off();
-	}
+	shim_segment_fork();
 	shim_messages_init(shim_segment, NULL);
 	want_keeper(mode == SHIM_MODE_SERVE);
+	kernel_sigmask(SIG_SETMASK, before, NULL);
 	errno = saved;
 }
 

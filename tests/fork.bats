@@ -31,6 +31,17 @@ teardown() {
 		"child 1000 1100 0 0"
 }
 
+@test "after 1,000 generations of forks a process has the mappings and the memory of the first" {
+	local mappings addresses resident last
+	PROMSHIM_MODE=count run -0 preload "$targets/generations" 1000
+	assert_equal "${#lines[@]}" 2
+	read -r _ mappings _ addresses _ resident <<<"${lines[0]}"
+	read -r -a last <<<"${lines[1]}"
+	assert_equal "${last[1]} ${last[3]}" "$mappings $addresses"
+	# memory, but for what the kernel copies sooner or later
+	((last[5] < resident + 250)) || fail "resident pages: $resident, then ${last[5]}"
+}
+
 # bats test_tags=trap:T33
 @test "a forked child serves its own page beside its parent's" {
 	local child parent
