@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 
 #include "exporter/base/kernel.h"
+#include "preload/apart.h"
 #include "preload/block.h"
 #include "preload/clock.h"
 #include "preload/copy.h"
@@ -82,6 +83,7 @@ static void renounce(uint32_t tid) {
 static void *serve(void *arg) {
 	shim_copy_release();
 	shim_tls.muted = 1;
+	shim_apart_from_traps();
 	kernel_prctl(PR_SET_NAME, (unsigned long)"promshim-server", 0, 0, 0);
 	uint32_t tid = (uint32_t)kernel_gettid();
 	announce(tid);
@@ -160,6 +162,7 @@ static void tick_until_stopped(bool can_serve) {
 static void *keep(void *arg) {
 	shim_copy_release();
 	shim_tls.muted = 1;
+	shim_apart_from_traps();
 	kernel_prctl(PR_SET_NAME, (unsigned long)"promshim-keeper", 0, 0, 0);
 	uint32_t tid = (uint32_t)kernel_gettid();
 	announce(tid);

@@ -13,6 +13,7 @@
 #include "exporter/base/auxv.h"
 #include "exporter/base/kernel.h"
 #include "exporter/exporter.h"
+#include "preload/apart.h"
 #include "preload/block.h"
 #include "preload/clock.h"
 #include "preload/copy.h"
@@ -244,28 +245,34 @@ __attribute__((constructor)) static void load(int argc, char **argv, char **envi
 	}
 }
 
+/* Only the text file makes the host wait for our threads, and that not for ever. */
+static void leave_page(void) {
+	char path[SHIM_PATH_BYTES];
+	if (!shim_keeper_stop(SHIM_KEEPER_STOP_MS)) {
+		return;
+	}
+	struct prom_exporter *last = make_exporter();
+	if (last != NULL &&
+			shim_settings_expand(settings.textfile, kernel_getpid(),
+					shim_segment->program, path, sizeof(path)) == 0) {
+		prom_exporter_publish_slow(last);
+		prom_exporter_publish_allocator(last);
+		prom_exporter_publish(last);
+		(void)prom_exporter_write_textfile(last, path);
+	}
+	prom_exporter_destroy(last);
+}
+
 /*
- * Runs after most destructors of the host: we were loaded first. Only the text file makes
- * us wait for our threads, and that not for ever.
+ * Runs after most destructors of the host: we were loaded first. It may have come here from a
+ * signal handler, on what is left of a small stack.
  */
 __attribute__((destructor)) static void unload(void) {
 	if (!shim_start_is_counting() || shim_segment == NULL) {
 		return;
 	}
-	if (settings.textfile[0] != '\0' && !shim_quiet() &&
-			shim_keeper_stop(SHIM_KEEPER_STOP_MS)) {
-		char path[SHIM_PATH_BYTES];
-		struct prom_exporter *last = make_exporter();
-		if (last != NULL &&
-				shim_settings_expand(settings.textfile, kernel_getpid(),
-						shim_segment->program, path,
-						sizeof(path)) == 0) {
-			prom_exporter_publish_slow(last);
-			prom_exporter_publish_allocator(last);
-			prom_exporter_publish(last);
-			(void)prom_exporter_write_textfile(last, path);
-		}
-		prom_exporter_destroy(last);
+	if (settings.textfile[0] != '\0' && !shim_quiet()) {
+		shim_apart(leave_page);
 	}
 	/* relaxed: a lone state */
 	atomic_store_explicit(&shim_segment->state, SHIM_STATE_ENDED,

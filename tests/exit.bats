@@ -32,6 +32,33 @@ ends_alike() {
 	assert_metric promshim_allocator_heap_bytes -ge 100000
 }
 
+@test "a program that ends on a stack of two pages, or under a trap at inexact results, leaves a page" {
+	local mode how
+	for mode in count serve; do
+		for how in signal_stack inexact; do
+			rm -f "$page"
+			PROMSHIM_MODE="$mode" PROMSHIM_PORT=0 PROMSHIM_TEXTFILE="$page" \
+				run -5 --separate-stderr preload "$targets/ends" "$how"
+			assert_equal "$stderr" ""
+			check_page "$page"
+			assert_metric promshim_malloc_allocations_total -ge 1
+		done
+	done
+}
+
+@test "threads of ours that are made under a trap at inexact results serve" {
+	PROMSHIM_PORT_FILE="$PWD/port.%p" start_silent "$targets/ends" child
+	wait_until grep -q child "$out"
+	port_file="port.$(sed -n 's/child //p' "$out")"
+	wait_for_file "$port_file"
+	port="$(<"$port_file")"
+	scrape
+	scrape
+	finish
+	assert_equal "$status" 5
+	assert_equal "$(<"$err")" ""
+}
+
 # bats test_tags=trap:T41
 @test "exit from a worker leaves a page" {
 	ends_alike worker
