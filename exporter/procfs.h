@@ -78,7 +78,7 @@ uint64_t prom_procfs_memory_limit(const struct prom_procfs *procfs);
  *            then goes on in mappings that look like the host's own; -1 when /proc could not be
  *            read just now
  * Calls      a thread of the process itself; own procfs
- * Source     proc_pid_maps(5), brk(2); glibc malloc/arena.c, heap_info; PR_SET_VMA of prctl(2)
+ * Source     proc_pid_maps(5); glibc malloc/arena.c, heap_info; PR_SET_VMA of prctl(2)
  */
 int prom_procfs_heap(const struct prom_procfs *procfs, const char *allocator,
 		uint64_t *out);

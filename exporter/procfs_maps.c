@@ -112,6 +112,13 @@ void prom_procfs__heap_add(struct prom_procfs__heap *heap,
 		}
 		return;
 	}
+	/* not by brk(2), which who traces the host would see; older kernels also call a bar so */
+	if (strcmp(mapping->path, "[heap]") == 0 && mapping->is_writable &&
+			mapping->end > heap->brk_start) {
+		heap->brk_end = mapping->end;
+		run_end(heap);
+		return;
+	}
 	if (heap->brk_end != heap->brk_start && mapping->start >= heap->brk_end &&
 			mapping->start - heap->brk_end < growth_max) {
 		heap->is_lost = true; /* something in the way of brk */
@@ -166,7 +173,7 @@ static int read_own(struct prom_procfs__heap *heap, uint64_t from, void *out,
 	return r == (ssize_t)size ? 1 : r == -EIO || r == -EFAULT ? 0 : -1;
 }
 
-/* The heap by brk. Source: brk(2), the system call; proc_pid_stat(5), start_brk (47). */
+/* Where the heap by brk begins. Source: proc_pid_stat(5), start_brk (47). */
 static bool find_brk(const struct prom_procfs *procfs, struct prom_procfs__heap *heap) {
 	enum { STATE = 3, START_BRK = 47 };
 	char text[STAT_BYTES];
@@ -186,9 +193,8 @@ static bool find_brk(const struct prom_procfs *procfs, struct prom_procfs__heap 
 	for (at++; *at >= '0' && *at <= '9'; at++) {
 		heap->brk_start = heap->brk_start * 10 + (uint64_t)(*at - '0');
 	}
-	const uint64_t page = auxv_page_bytes(), end = (uint64_t)kernel_brk(NULL);
-	heap->brk_end = (end + page - 1) / page * page;
-	return heap->brk_start != 0 && heap->brk_end >= heap->brk_start;
+	heap->brk_end = heap->brk_start;
+	return heap->brk_start != 0;
 }
 
 static void take_line(struct prom_procfs__heap *heap, char *line, char *end) {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Names that the program or another preloaded object has, too: nobody of theirs is called, and nothing is
 # asked of a loader that they have taken over.
-# bats file_tags=area:host,names
+# bats file_tags=area:host
 
 setup() {
 	load helpers/common

@@ -50,7 +50,7 @@ static uint64_t heap_of(const char *allocator, const char *const *lines,
 	struct prom_procfs__heap heap = { .allocator = allocator,
 		.is_glibc = strcmp(allocator, "glibc") == 0,
 		.brk_start = 0x55000000,
-		.brk_end = 0x55021000,
+		.brk_end = 0x55000000,
 		.memory_fd = lines[0][0] == '!' ? -1 : 0,
 		.read = read_heap };
 	struct prom_procfs__mapping mapping;
@@ -84,36 +84,36 @@ static void test_heap(void) {
 			"the heap by brk, and that of an arena as far as it goes");
 	ok(is_known, "... known");
 	is(heap_of("glibc",
-			   (const char *[]){
+			   (const char *[]){ brk,
 					   "7f0003ff0000-7f0004021000 rw-p 00000000 00:00 0 ",
 					   NULL },
 			   &is_known),
 			by_brk + 0x20000, "... that a mapping below has grown into");
 	is(heap_of("glibc",
-			   (const char *[]){
+			   (const char *[]){ brk,
 					   "7f0004000000-7f0004010000 rw-p 00000000 00:00 0 ",
 					   "7f0004010000-7f0004021000 rw-p 00000000 00:00 0 ",
 					   NULL },
 			   &is_known),
 			by_brk + 0x20000, "... or that the program has split");
 	is(heap_of("glibc",
-			   (const char *[]){
+			   (const char *[]){ brk,
 					   "7f0004000000-7f0004021000 r--p 00000000 00:00 0 ",
 					   NULL },
 			   &is_known),
 			by_brk, "what cannot be written is no heap");
 	heap_put(0, 0x1234, 0, 0x20000, 0x21000);
-	is(heap_of("glibc", (const char *[]){ one, NULL }, &is_known), by_brk,
+	is(heap_of("glibc", (const char *[]){ brk, one, NULL }, &is_known), by_brk,
 			"nor is what has its arena elsewhere");
 	heap_put(0, 0x7f0004000030, 0, 0x22000, 0x21000);
-	is(heap_of("glibc", (const char *[]){ one, NULL }, &is_known), by_brk,
+	is(heap_of("glibc", (const char *[]){ brk, one, NULL }, &is_known), by_brk,
 			"nor what is larger than what can be written");
 	heap_put(0, 0x7f0004000030, 0, 0x20000, 0x22000);
-	is(heap_of("glibc", (const char *[]){ one, NULL }, &is_known), by_brk,
+	is(heap_of("glibc", (const char *[]){ brk, one, NULL }, &is_known), by_brk,
 			"nor what goes past its mapping");
 	heap_put(0, 0x7f0004000030, 0, full, full);
 	heap_put(1, 0x7f0004000030, 0x7f0004000000, 0x2f000, 0x30000);
-	is(heap_of("glibc", (const char *[]){ both, NULL }, &is_known),
+	is(heap_of("glibc", (const char *[]){ brk, both, NULL }, &is_known),
 			by_brk + full + 0x2f000, "two that have grown together");
 	ok(is_known, "... known");
 	heap_put(0, 0x7f0004000030, 0, 0x20000, 0x21000);
@@ -140,7 +140,6 @@ static void test_named(void) {
 	bool is_known;
 	static const char mine[] =
 			"7f0000-7f8000 rw-p 00000000 00:00 0 [anon:jemalloc_pg]";
-	const uint64_t by_brk = 0x21000;
 	(void)heap_of("jemalloc",
 			(const char *[]){ "1000-2000 rw-p 00000000 00:00 0 ", NULL },
 			&is_known);
@@ -150,7 +149,7 @@ static void test_named(void) {
 					   "7f8000-7f9000 ---p 00000000 00:00 0 [anon:jemalloc_pg]",
 					   NULL },
 			   &is_known),
-			by_brk + 0x8000, "but mappings that carry its name");
+			0x8000, "but mappings that carry its name");
 	ok(is_known, "... which are all of it");
 }
 
