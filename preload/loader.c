@@ -293,14 +293,14 @@ bool shim_loader_is_behind(const void *object, const void *other) {
 	return object != other && map != NULL;
 }
 
-struct shim_symbol shim_loader_in(const char *object, const char *name) {
+const void *shim_loader_object(const char *name) {
 	const struct link_map *map = first();
-	while (map != NULL && !is_called(map, object)) {
+	while (map != NULL && !is_called(map, name)) {
 		map = after(map);
 	}
-	return shim_loader_in_object(map, name);
+	return map;
 }
 
-struct shim_symbol shim_loader_in_object(const void *object, const char *name) {
+struct shim_symbol shim_loader_in(const void *object, const char *name) {
 	return object != NULL ? search(object, name) : (struct shim_symbol){ NULL, NULL };
 }

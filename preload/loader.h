@@ -38,11 +38,11 @@ struct shim_symbol shim_loader_first(const char *name);
 /* Whether `object` comes after `other` in load order; NULL is nowhere. */
 bool shim_loader_is_behind(const void *object, const void *other);
 
-/* That of the object that others need by the name `object` ("libc.so.6"). */
-struct shim_symbol shim_loader_in(const char *object, const char *name);
+/* The object that others need by the name `name` ("libc.so.6"), or whose file is called so; NULL: none. */
+const void *shim_loader_object(const char *name);
 
-/* The same of one whose entry in the list is known, and which stays loaded; NULL: none. */
-struct shim_symbol shim_loader_in_object(const void *object, const char *name);
+/* That of one object, which stays loaded; NULL has nothing. */
+struct shim_symbol shim_loader_in(const void *object, const char *name);
 
 /*
  * This object's identity, NULL if it is in no list; the path that an object was loaded from, "" for

@@ -118,17 +118,11 @@ struct shim_real shim_real = {
 #pragma GCC diagnostic pop
 
 /* In libc itself, at the places where it has been; nobody else's of that name. */
-static void *find_in_libc(const char *name) {
+static void resolve_libc(void) {
 	static const char *const files[] = { "libc.so.6", "libpthread.so.0",
 		"libdl.so.2" };
-	void *found = NULL;
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && found == NULL; i++) {
-		found = shim_loader_in(files[i], name).address;
-	}
-	return found;
-}
-
-static void resolve_libc(void) {
+	enum { FILES = sizeof(files) / sizeof(files[0]) };
+	const void *objects[FILES];
 	static const struct {
 		const char *name;
 		size_t offset;
@@ -159,8 +153,14 @@ static void resolve_libc(void) {
 		{ "gnu_get_libc_version",
 				offsetof(struct shim_libc, gnu_get_libc_version) },
 	};
+	for (size_t file = 0; file < FILES; file++) {
+		objects[file] = shim_loader_object(files[file]);
+	}
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-		void *found = find_in_libc(functions[i].name);
+		void *found = NULL;
+		for (size_t file = 0; file < FILES && found == NULL; file++) {
+			found = shim_loader_in(objects[file], functions[i].name).address;
+		}
 		memcpy((char *)&shim_libc + functions[i].offset, &found, sizeof(found));
 	}
 	if (shim_libc.errno_location == NULL) { /* a libc of another name has it, too */
@@ -185,7 +185,7 @@ static bool has_runtime(void) {
  */
 static void resolve_relatives(void) {
 	const void *allocator = shim_loader_next("free").object;
-	const void *libc = shim_loader_in("libc.so.6", "free").object;
+	const void *libc = shim_loader_object("libc.so.6");
 	struct shim_symbol sized = shim_loader_next("free_sized");
 	struct shim_symbol aligned = shim_loader_next("free_aligned_sized");
 	uint32_t foreign = 0;
@@ -261,9 +261,8 @@ static const void *open_runtime(void) {
 
 static struct shim_symbol find_operator(const char *name, const void *runtime) {
 	struct shim_symbol found = shim_loader_next(name);
-	return found.address != NULL || runtime == NULL
-			? found
-			: shim_loader_in_object(runtime, name);
+	return found.address != NULL || runtime == NULL ? found
+							: shim_loader_in(runtime, name);
 }
 
 static void resolve_operators(void) {
@@ -357,7 +356,7 @@ void shim_real_prove(const char **allocator) {
 			shim_loader_next("malloc").object == object &&
 			strstr(shim_loader_path(object), "malloc_debug") == NULL;
 	shim_real.is_glibc = one_object && shim_libc.gnu_get_libc_version != NULL &&
-			shim_loader_in("libc.so.6", "free").object == object;
+			shim_loader_object("libc.so.6") == object;
 	if (one_object) {
 		memcpy(&shim_real.malloc_usable_size, &usable.address,
 				sizeof(usable.address));
