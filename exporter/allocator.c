@@ -5,12 +5,6 @@
 #include "exporter/procfs.h"
 #include "exporter/snapshot.h"
 
-static uint64_t now_ns(clockid_t clock) {
-	struct timespec now;
-	prom_clock(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 /*
  * Counters are summed while events run, and large blocks that came and went meanwhile would be held by
  * nobody: what was mapped is true when nothing was unmapped during the sum. Else the least of some.
@@ -53,14 +47,14 @@ bool prom_allocator_publish(struct prom_allocator *allocator,
 	struct shim_allocator_stats *stats = &segment->allocator_stats;
 	struct prom_row row;
 	uint64_t bytes = 0;
-	uint64_t begun_ns = now_ns(CLOCK_MONOTONIC);
-	uint64_t spent_ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t begun_ns = prom_clock_ns(CLOCK_MONOTONIC);
+	uint64_t spent_ns = prom_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	if (allocator->next_ns != 0 && (!is_wanted || begun_ns < allocator->next_ns)) {
 		return false;
 	}
 	allocator->next_ns = begun_ns + allocator->interval_ns;
-	if (!read_quietly(segment, segment_bytes, &row) || !row.bytes_known ||
-			allocator->is_lost) {
+	if (allocator->is_lost || !read_quietly(segment, segment_bytes, &row) ||
+			!row.bytes_known) {
 		return false;
 	}
 	int r = prom_procfs_heap(procfs, row.allocator, &bytes);
@@ -82,7 +76,7 @@ bool prom_allocator_publish(struct prom_allocator *allocator,
 			memory_order_relaxed);
 	/* release: pairs with the acquire of readers */
 	atomic_store_explicit(&stats->taken_ns, begun_ns, memory_order_release);
-	uint64_t rest_ns = (now_ns(CLOCK_THREAD_CPUTIME_ID) - spent_ns) * SHARE;
+	uint64_t rest_ns = (prom_clock_ns(CLOCK_THREAD_CPUTIME_ID) - spent_ns) * SHARE;
 	if (rest_ns > allocator->interval_ns) {
 		allocator->next_ns = begun_ns + rest_ns;
 	}

@@ -52,12 +52,6 @@ struct prom_exporter {
 	char mode[16];
 };
 
-static uint64_t now_ns(void) {
-	struct timespec now;
-	prom_clock(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 static void text_copy(char *out, size_t size_bytes, const char *text) {
 	size_t size = strnlen(text, size_bytes - 1);
 	memcpy(out, text, size);
@@ -261,7 +255,7 @@ int prom_exporter_listen(struct prom_exporter *exporter) {
 	if (exporter->is_listening) {
 		return 0;
 	}
-	uint64_t now = now_ns();
+	uint64_t now = prom_clock_ns(CLOCK_MONOTONIC);
 	if (now < exporter->listen_at_ns) {
 		return exporter->listen_error;
 	}
@@ -331,8 +325,8 @@ void prom_exporter_publish(struct prom_exporter *exporter) {
 	prom_procfs_read(&exporter->procfs, own_tids, SHIM_TID_MAX, &figures);
 	figures.known &= ~limit_bit;
 	/* relaxed: `known` publishes it */
-	atomic_store_explicit(&exporter->segment->figures.taken_ns, now_ns(),
-			memory_order_relaxed);
+	atomic_store_explicit(&exporter->segment->figures.taken_ns,
+			prom_clock_ns(CLOCK_MONOTONIC), memory_order_relaxed);
 	figures_publish(exporter->segment, &figures, ~limit_bit);
 	client_complain(exporter);
 }

@@ -29,18 +29,9 @@ static void set(struct prom_figures *out, enum shim_figure figure, uint64_t *cel
 
 #define SET(out, field, value) set((out), SHIM_FIGURE_##field, &(out)->field, (value))
 
-static uint64_t clock_ns(clockid_t clock) {
-	struct timespec time;
-
-	if (prom_clock(clock, &time) < 0) {
-		return 0;
-	}
-	return (uint64_t)time.tv_sec * second_ns + (uint64_t)time.tv_nsec;
-}
-
 uint64_t prom_procfs_thread_cpu_ns(int tid) {
 	enum { PER_THREAD = 4, SCHEDULER = 2 };
-	return clock_ns((clockid_t)(~(unsigned)tid << 3 | PER_THREAD | SCHEDULER));
+	return prom_clock_ns((clockid_t)(~(unsigned)tid << 3 | PER_THREAD | SCHEDULER));
 }
 
 static long read_all(int fd, char *out, size_t size) {
@@ -116,7 +107,8 @@ int prom_procfs__open_at(struct prom_procfs *procfs, int proc_fd, int cgroup_fd,
 		.statm_fd = -1,
 		.netstat_fd = -1,
 		.cgroup_fd = cgroup_fd };
-	procfs->boot_time_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
+	procfs->boot_time_ns =
+			prom_clock_ns(CLOCK_REALTIME) - prom_clock_ns(CLOCK_BOOTTIME);
 	prom_procfs__put_path(path, "", (uint64_t)pid, "");
 	/* "self" is right in a /proc of another pid namespace, too */
 	procfs->self_fd = kernel_openat(proc_fd, own ? "self" : path,
@@ -267,7 +259,7 @@ static void read_own(struct prom_figures *out) {
 	struct rusage usage;
 	struct rlimit limit;
 
-	SET(out, cpu_ns, clock_ns(CLOCK_PROCESS_CPUTIME_ID));
+	SET(out, cpu_ns, prom_clock_ns(CLOCK_PROCESS_CPUTIME_ID));
 	if (kernel_getrusage(RUSAGE_SELF, &usage) == 0) {
 		SET(out, page_faults_minor, (uint64_t)usage.ru_minflt);
 		SET(out, page_faults_major, (uint64_t)usage.ru_majflt);

@@ -10,12 +10,6 @@
 static const uint64_t fresh_ns = 10000000; /* so long what /proc said is shown again */
 static const uint64_t stale_ns = 60000000000; /* older published figures are not shown */
 
-static uint64_t now_ns(void) {
-	struct timespec now;
-	prom_clock(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 void prom_scrape_own_tids(const struct shim_segment *segment,
 		uint32_t out[SHIM_TID_MAX]) {
 	for (unsigned i = 0; i < SHIM_TID_MAX; i++) {
@@ -93,7 +87,7 @@ static void figures_merge(const struct shim_segment *segment,
 }
 
 static void process_read(struct prom_scrape *scrape) {
-	uint64_t now = now_ns();
+	uint64_t now = prom_clock_ns(CLOCK_MONOTONIC);
 	uint32_t own_tids[SHIM_TID_MAX];
 	if (scrape->read_ns != 0 && now - scrape->read_ns < fresh_ns) {
 		return;
@@ -168,7 +162,7 @@ void prom_scrape_counts_restore(struct prom_scrape *scrape) {
 void prom_scrape_write(struct prom_scrape *scrape, struct prom_buf *out) {
 	struct prom_arena *arena = scrape->arena;
 	struct prom_family *families = NULL;
-	uint64_t start_ns = now_ns();
+	uint64_t start_ns = prom_clock_ns(CLOCK_MONOTONIC);
 	size_t mark = arena->used_bytes;
 	process_read(scrape);
 	row_fill(scrape);
@@ -183,6 +177,6 @@ void prom_scrape_write(struct prom_scrape *scrape, struct prom_buf *out) {
 		scrape->scratch_bytes = arena->used_bytes - mark;
 	}
 	prom_arena_reset(arena, mark);
-	scrape->snapshot.self.scrape_ns = now_ns() - start_ns;
+	scrape->snapshot.self.scrape_ns = prom_clock_ns(CLOCK_MONOTONIC) - start_ns;
 	atomic_fetch_add_explicit(&scrape->pages, 1, memory_order_relaxed);
 }

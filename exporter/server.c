@@ -33,12 +33,6 @@ struct prom_server {
 	struct prom_places places;
 };
 
-static uint64_t now_ns(void) {
-	struct timespec now;
-	prom_clock(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 static char *aligned_put(struct prom_arena *arena, size_t size_bytes) {
 	char *bytes = prom_arena_put(arena, size_bytes + ALIGNMENT);
 	if (bytes == NULL) {
@@ -298,11 +292,11 @@ static void stop_read(const struct prom_server *server) {
 static void turn(struct prom_server *server) {
 	struct pollfd polls[POLL_CONNECTION + PROM_PLACES_MAX];
 	struct prom_service *service = &server->service;
-	service->now_ns = now_ns();
+	service->now_ns = prom_clock_ns(CLOCK_MONOTONIC);
 	int wait_ms = deadlines_keep(server);
 	nfds_t count = polls_fill(server, polls);
 	polls_wait(polls, count, wait_ms);
-	service->now_ns = now_ns();
+	service->now_ns = prom_clock_ns(CLOCK_MONOTONIC);
 	if (polls[POLL_STOP].revents != 0) {
 		stop_read(server);
 	}
