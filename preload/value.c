@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "exporter/base/address.h"
+
 enum { DISTANCE_LENGTH_MAX = 63 };
 
 static const struct unit {
@@ -103,62 +105,9 @@ void shim_value_put_duration(struct shim_text *text, uint64_t duration_ns) {
 	}
 }
 
-static bool is_ipv4(const char *value) {
-	for (int part = 0; part < 4; part++) {
-		uint64_t number;
-		const char *end = scan_uint(value, 255, &number);
-		bool has_leading_zero = value[0] == '0' && is_digit(value[1]);
-		if (end == NULL || has_leading_zero || *end != (part < 3 ? '.' : '\0')) {
-			return false;
-		}
-		value = end + 1;
-	}
-	return true;
-}
-
-static size_t hex_length(const char *value) {
-	return strspn(value, "0123456789abcdefABCDEF");
-}
-
-static bool is_ipv6(const char *value) {
-	int groups = 0;
-	bool has_gap = false;
-
-	if (value[0] == ':') {
-		if (value[1] != ':') {
-			return false;
-		}
-		value++; /* the gap's second colon is taken below */
-	}
-	while (*value != '\0') {
-		if (*value == ':') { /* a second colon, or the first of all */
-			if (has_gap) {
-				return false;
-			}
-			has_gap = true;
-			value++;
-			continue;
-		}
-		size_t length = hex_length(value);
-		if (value[length] == '.') {
-			groups += 2;
-			return is_ipv4(value) && (has_gap ? groups < 8 : groups == 8);
-		}
-		if (length < 1 || length > 4 || ++groups > 8) {
-			return false;
-		}
-		value += length;
-		if (*value == ':' && value[1] != '\0') {
-			value++;
-		} else if (*value != '\0') {
-			return false;
-		}
-	}
-	return has_gap ? groups < 8 : groups == 8;
-}
-
 bool shim_value_is_address(const char *value) {
-	return is_ipv4(value) || is_ipv6(value);
+	uint8_t bytes[16];
+	return base_address_ipv4(value, bytes) || base_address_ipv6(value, bytes);
 }
 
 size_t shim_value_character_length(const char *bytes) {
