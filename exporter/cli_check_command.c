@@ -97,6 +97,10 @@ static const char *needed_of(const struct prom_elf *elf, const char *stem) {
 
 /* Runtimes that want to be the first to see every call, and are libraries. */
 static void check_runtimes(const struct prom_elf *elf, struct prom_findings *out) {
+	static const struct {
+		const char *library, *runtime;
+	} alone[] = { { "libtsan.so.", "ThreadSanitizer" },
+		{ "liblsan.so.", "LeakSanitizer" } };
 	const char *name = needed_of(elf, "libasan.so.");
 	if (name != NULL) {
 		prom_finding_add(out, PROM_VERDICT_NO,
@@ -105,19 +109,14 @@ static void check_runtimes(const struct prom_elf *elf, struct prom_findings *out
 				"libpromshim.so: malloc is not counted then, threads and process_* are.",
 				name, name);
 	}
-	name = needed_of(elf, "libtsan.so.");
-	if (name != NULL) {
-		prom_finding_add(out, PROM_VERDICT_NO,
-				"Built with ThreadSanitizer (%s), where promshim stands aside: nothing "
-				"is counted or served. Build it without.",
-				name);
-	}
-	name = needed_of(elf, "liblsan.so.");
-	if (name != NULL) {
-		prom_finding_add(out, PROM_VERDICT_NO,
-				"Built with LeakSanitizer (%s), where promshim stands aside: nothing "
-				"is counted or served. Build it without.",
-				name);
+	for (size_t i = 0; i < sizeof(alone) / sizeof(alone[0]); i++) {
+		name = needed_of(elf, alone[i].library);
+		if (name != NULL) {
+			prom_finding_add(out, PROM_VERDICT_NO,
+					"Built with %s (%s), where promshim stands aside: nothing is "
+					"counted or served. Build it without.",
+					alone[i].runtime, name);
+		}
 	}
 }
 
